@@ -20,7 +20,7 @@ pub const MAX_SERVICE_ROUTES: usize = 999;
 /// Callees of a route that are told apart.
 pub const MAX_CALLS: usize = 50;
 
-/// Names of instances and of databases that are told apart, of each.
+/// Names of instances, of databases and caches, and of statements that are told apart, of each.
 pub const MAX_NAMES: usize = 100_000;
 
 /// Characters of a route's path; a longer one is cut at a segment.
@@ -39,3 +39,44 @@ pub const MAX_WORKERS: u64 = 10_000;
 
 /// Requests of a load's mix: see `topology/load/request.rs`.
 pub const MAX_MIX: usize = 1_000;
+
+/// Statements whose text is kept: those beyond are drawn by the names of their spans.
+pub const MAX_TEXTS: usize = 10_000;
+
+/// Bytes of a statement's text; a longer one is drawn by the name of its span.
+pub const MAX_STATEMENT_BYTES: usize = 8 << 10;
+
+/// Statements of a route.
+pub const MAX_STATEMENTS: usize = 20;
+
+/// Statements of a database, those that took the most time, its tables, and columns and indexes of a table.
+pub const MAX_DATABASE_STATEMENTS: usize = 500;
+pub const MAX_TABLES: usize = 100;
+pub const MAX_COLUMNS: usize = 100;
+pub const MAX_INDEXES: usize = 8;
+
+/// Bytes of the SQL that makes the tables: `tables` of a database takes 64 KiB.
+pub const MAX_TABLES_BYTES: usize = 48 << 10;
+
+/// Rows that a table begins with, and those of all tables of a database.
+pub const MAX_ROWS: usize = 1_000;
+pub const MAX_DATABASE_ROWS: usize = 20_000;
+
+/// Databases and caches that are written, of each: those that are asked most.
+pub const MAX_DATABASES: usize = 100;
+pub const MAX_CACHES: usize = 100;
+
+/// Topics that are told apart while reading, and those that are written.
+pub const MAX_KNOWN_TOPICS: usize = 10_000;
+pub const MAX_TOPICS: usize = 1_000;
+
+/// Partitions of a topic, and consumer groups of a service for it.
+pub const MAX_PARTITIONS: usize = 1_000;
+pub const MAX_GROUPS: usize = 8;
+
+/// Messages of a batch: see `topology/subscription.rs`.
+pub const MAX_BATCH: u16 = 128;
+
+/// Characters of what names a database, a cache or a topic.
+pub const MAX_STORE_NAME: usize = 200;
+pub const MAX_TOPIC_NAME: usize = 200;

@@ -53,7 +53,29 @@ pub fn quantile(times: &[Nanos], permille: u32) -> Nanos {
     low + (u128::from(high - low) * rest / 1_000) as Nanos
 }
 
-fn fixed(time: Nanos) -> String {
+/// A distribution of which two draws are together as long as the times: log-normal, with their mean and their
+/// variance, but for one in a hundred at each end.
+pub fn halves(times: &mut [Nanos]) -> String {
+    times.sort_unstable();
+    let rare = times.len() / 100;
+    let usual = &times[rare..times.len() - rare];
+    let count = usual.len().max(1) as f64;
+    let mean = usual.iter().map(|time| *time as f64).sum::<f64>() / count;
+    let variance =
+        usual.iter().map(|time| (*time as f64 - mean) * (*time as f64 - mean)).sum::<f64>() / count;
+    // The sum of two has half the relative variance of one.
+    let relative = 2.0 * variance / (mean * mean).max(1.0);
+    let sigma = libm::sqrt(libm::log1p(relative));
+    let median = (mean / 2.0 / libm::exp(sigma * sigma / 2.0)) as Nanos;
+    let sigma = libm::round(sigma * 1_000.0) / 1_000.0;
+    if sigma <= SAME || median == 0 {
+        return fixed((mean / 2.0) as Nanos);
+    }
+    format!("{{ lognormal = {{ median = {:?}, sigma = {sigma:?} }} }}", clock::show(rounded(median)))
+}
+
+/// How one time is written.
+pub fn fixed(time: Nanos) -> String {
     format!("{:?}", clock::show(rounded(time)))
 }
 
@@ -172,6 +194,18 @@ mod tests {
         assert_eq!(between, 0, "{points:?}");
         let jump = points.windows(2).find(|pair| pair[1].1 - pair[0].1 > 100 * MS).expect("a jump");
         assert!(jump[0].0 >= 89.8 && jump[1].0 <= 90.2, "{points:?}");
+    }
+
+    #[test]
+    fn two_draws_of_a_half_are_as_long_as_the_whole() {
+        let stream = &mut Key::new(7, Purpose::Latency).stream();
+        let source = Distribution::Lognormal { median: MS, sigma: 0.4 };
+        let mut times: Vec<_> = (0..50_000).map(|_| source.sample(stream) + source.sample(stream)).collect();
+        let written = read(&halves(&mut times));
+        let Distribution::Lognormal { median, sigma } = written else { panic!("{written:?}") };
+        assert!(median.abs_diff(MS) < MS / 33 && (sigma - 0.4).abs() < 0.03, "{median} {sigma}");
+        assert_eq!(halves(&mut [2 * MS; 5]), "\"1ms\"");
+        assert_eq!(halves(&mut []), "\"0ns\"");
     }
 
     #[test]

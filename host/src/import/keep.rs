@@ -84,6 +84,9 @@ mod tests {
             has_failed: false,
             is_root: false,
             resent: 0,
+            messages: 1,
+            spread: 1,
+            link: 0,
         }
     }
 

@@ -1,11 +1,14 @@
 //! Names that spans share, as numbers, within bounds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::bounds::{MAX_KNOWN_ROUTES, MAX_NAMES, MAX_SERVICES};
+use super::bounds::{
+    MAX_GROUPS, MAX_KNOWN_ROUTES, MAX_KNOWN_TOPICS, MAX_NAMES, MAX_PARTITIONS, MAX_SERVICES, MAX_TEXTS,
+};
 use super::path;
 
 /// A route of a service, as its own spans or its callers' have it.
@@ -16,17 +19,60 @@ pub struct RouteKey {
     pub method: String,
     /// With all parameters as `{}`.
     shape: String,
+    /// The topic whose messages it stands for.
+    pub topic: Option<u32>,
 }
 
-/// A database as the CLIENT span of a statement names it.
+/// A server of data, as the CLIENT spans of statements and commands name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Statement {
-    /// The name of the span.
-    pub name: String,
+pub struct Store {
     pub system: String,
     pub namespace: Option<String>,
     pub address: Option<String>,
     pub port: Option<u16>,
+    /// `service.peer.name`.
+    pub peer: Option<String>,
+}
+
+/// A statement or a command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Statement {
+    /// The name of the span.
+    pub name: String,
+    /// A number of [`Names::stores`].
+    pub store: u32,
+    pub asks: Asks,
+}
+
+/// What a statement or a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asks {
+    /// SQL, as the span has it.
+    Sql(String),
+    /// A transaction begins or ends.
+    Begin,
+    Commit,
+    Rollback,
+    /// An entry of a cache.
+    Get,
+    Set,
+    /// Anything else, or what no attribute says.
+    Other,
+}
+
+/// What the spans of a topic tell of it.
+#[derive(Clone, Debug, Default)]
+pub struct TopicSeen {
+    pub system: Option<String>,
+    pub broker: Option<String>,
+    pub partitions: BTreeSet<u32>,
+    /// Bytes of bodies: how many messages tell them, and their sum.
+    pub bytes: (u64, u64),
+    /// Messages that were sent, and those with a key.
+    pub sent: u64,
+    pub keyed: u64,
+    /// Services that have spans of operation `process` for it.
+    pub processed_by: BTreeSet<u32>,
 }
 
 /// All names of a file.
@@ -38,7 +84,16 @@ pub struct Names {
     /// Of each route, its path: as the callee's first span has it, or its callers'.
     pub paths: Vec<String>,
     is_own: Vec<bool>,
+    pub stores: Known<Store>,
     pub statements: Known<Statement>,
+    /// Statements with a text.
+    texts: usize,
+    /// The names of topics.
+    pub topics: Known<String>,
+    /// Of each topic.
+    pub seen: Vec<TopicSeen>,
+    /// Of routes that stand for messages, their consumer groups.
+    groups: BTreeMap<u32, BTreeSet<String>>,
     /// Of each service, whether it has requests of its own.
     serves: Vec<bool>,
     /// Service and `service.instance.id`.
@@ -54,6 +109,14 @@ pub struct Known<T: Hash + Eq>(IndexSet<T, FxBuildHasher>);
 impl<T: Hash + Eq> Default for Known<T> {
     fn default() -> Self {
         Self(IndexSet::default())
+    }
+}
+
+impl TopicSeen {
+    pub fn add_partition(&mut self, id: u32) {
+        if self.partitions.len() < MAX_PARTITIONS {
+            self.partitions.insert(id);
+        }
     }
 }
 
@@ -94,7 +157,17 @@ impl Names {
     pub fn route(&mut self, service: u32, method: String, path: String, is_own: bool) -> Option<u32> {
         self.serves.resize(self.services.len(), false);
         self.serves[service as usize] |= is_own;
-        let key = RouteKey { service, method, shape: path::shape(&path) };
+        let key = RouteKey { service, method, shape: path::shape(&path), topic: None };
+        self.keyed(key, path, is_own)
+    }
+
+    /// What a service does with the messages of a topic: `path` is its route where it becomes one.
+    pub fn consumer(&mut self, service: u32, topic: u32, path: String) -> Option<u32> {
+        let key = RouteKey { service, method: "POST".to_owned(), shape: String::new(), topic: Some(topic) };
+        self.keyed(key, path, true)
+    }
+
+    fn keyed(&mut self, key: RouteKey, path: String, is_own: bool) -> Option<u32> {
         let number = self.routes.number(key, MAX_KNOWN_ROUTES)?;
         if self.paths.len() < self.routes.len() {
             self.paths.push(path);
@@ -112,8 +185,43 @@ impl Names {
     }
 
     /// None when there are too many statements.
-    pub fn statement(&mut self, statement: Statement) -> Option<u32> {
+    pub fn statement(&mut self, mut statement: Statement) -> Option<u32> {
+        if matches!(statement.asks, Asks::Sql(_)) && !self.statements.0.contains(&statement) {
+            if self.texts >= MAX_TEXTS {
+                statement.asks = Asks::Other;
+            } else {
+                self.texts += 1;
+            }
+        }
         self.statements.number(statement, MAX_NAMES)
+    }
+
+    /// None when there are too many servers of data.
+    pub fn store(&mut self, store: Store) -> Option<u32> {
+        self.stores.number(store, MAX_NAMES)
+    }
+
+    /// None when there are too many topics.
+    pub fn topic(&mut self, name: &str) -> Option<u32> {
+        let number = self.topics.number(name.to_owned(), MAX_KNOWN_TOPICS)?;
+        self.seen.resize_with(self.topics.len(), TopicSeen::default);
+        Some(number)
+    }
+
+    pub fn topic_seen(&mut self, topic: u32) -> &mut TopicSeen {
+        &mut self.seen[topic as usize]
+    }
+
+    /// Adds a consumer group of a route that stands for messages.
+    pub fn add_group(&mut self, route: u32, group: &str) {
+        let groups = self.groups.entry(route).or_default();
+        if groups.len() < MAX_GROUPS {
+            groups.insert(group.to_owned());
+        }
+    }
+
+    pub fn groups(&self, route: u32) -> impl Iterator<Item = &str> {
+        self.groups.get(&route).into_iter().flatten().map(String::as_str)
     }
 
     /// None when there are too many instances.

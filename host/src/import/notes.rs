@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use crate::error::INFALLIBLE;
 use crate::report::words::{count, counted};
 
-use super::bounds::{MAX_CALLS, MAX_KNOWN_ROUTES, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES, MAX_SPANS};
+use super::bounds::{
+    MAX_CALLS, MAX_KNOWN_ROUTES, MAX_KNOWN_TOPICS, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES, MAX_SPANS,
+    MAX_STATEMENT_BYTES,
+};
 
 /// Why something of the file is in no part of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +19,7 @@ pub enum Reason {
     TooManyRoutes,
     TooManyCallees,
     TooManyNames,
+    TooManyTopics,
     Sampled,
     Messages,
     CalleeUnnamed,
@@ -23,25 +27,36 @@ pub enum Reason {
     Cycle,
     RouteUnwritten,
     FurtherStatements,
+    FurtherCommands,
+    Unreadable,
+    Refused,
+    Unwritten,
+    Unsent,
     ClientErrors,
     MissingParent,
 }
 
 /// In the order in which they are said.
-const REASONS: [Reason; 15] = [
+const REASONS: [Reason; 21] = [
     Reason::WithoutIds,
     Reason::Twice,
     Reason::Sampled,
     Reason::TooManyServices,
     Reason::TooManyRoutes,
     Reason::TooManyNames,
+    Reason::TooManyTopics,
     Reason::TooManyCallees,
     Reason::Messages,
     Reason::CalleeUnnamed,
     Reason::RouteUnknown,
     Reason::Cycle,
     Reason::RouteUnwritten,
+    Reason::Unreadable,
+    Reason::Refused,
+    Reason::Unwritten,
     Reason::FurtherStatements,
+    Reason::FurtherCommands,
+    Reason::Unsent,
     Reason::ClientErrors,
     Reason::MissingParent,
 ];
@@ -52,7 +67,11 @@ impl Reason {
         match self {
             Self::WithoutIds | Self::Twice | Self::Sampled => "span",
             Self::TooManyServices | Self::TooManyRoutes | Self::TooManyNames => "span",
-            Self::Messages => "span",
+            Self::Messages | Self::TooManyTopics => "span",
+            Self::FurtherCommands => "command",
+            Self::Unreadable | Self::Refused => "statement",
+            Self::Unwritten => "database, cache or topic",
+            Self::Unsent => "message",
             Self::TooManyCallees | Self::CalleeUnnamed | Self::RouteUnknown | Self::Cycle => "call",
             Self::RouteUnwritten => "route",
             Self::FurtherStatements => "database span",
@@ -80,7 +99,21 @@ impl Reason {
             Self::TooManyNames => {
                 format!("without instance or statement: more than {} are named", number(MAX_NAMES))
             }
-            Self::TooManyCallees => format!("left out: a route has more than {MAX_CALLS} callees"),
+            Self::TooManyTopics => {
+                format!("left out: there are more than {} topics", number(MAX_KNOWN_TOPICS))
+            }
+            Self::FurtherCommands => {
+                "not drawn by themselves: a route keeps its whole answer, or nothing; their time is in its work"
+                    .to_owned()
+            }
+            Self::Unreadable => format!(
+                "without SQL that can be drawn: several at once, not closed, or more than {} KiB",
+                MAX_STATEMENT_BYTES >> 10
+            ),
+            Self::Refused => "without SQL that can be drawn: the tables that it names do not take it".to_owned(),
+            Self::Unwritten => "left out: there is a bound on their number".to_owned(),
+            Self::Unsent => "drawn as requests: no span sends them".to_owned(),
+            Self::TooManyCallees => format!("left out: a route has more than {MAX_CALLS} callees or topics"),
             Self::Messages => {
                 "of messages left out: their time is part of the request around them".to_owned()
             }
@@ -93,7 +126,7 @@ impl Reason {
                 )
             }
             Self::FurtherStatements => {
-                "not drawn by themselves: a route has one, and their time is in its work".to_owned()
+                "not drawn by themselves: their time is in the work of their route".to_owned()
             }
             Self::ClientErrors => "drawn as successes: the guest fails with 5xx alone".to_owned(),
             Self::MissingParent => "drawn as from outside: the file does not have their parents".to_owned(),

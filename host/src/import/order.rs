@@ -21,8 +21,9 @@ pub struct Drawn {
     pub path: String,
 }
 
-/// What stands in the key `calls`; nothing without calls. `own` is the path of the caller's route.
-pub fn text(route: &Route, mut drawn: Vec<Drawn>, own: &str) -> String {
+/// What stands in the key `calls`; nothing without calls. `own` is the path of the caller's route, `made` the
+/// number of requests that come to their calls, where it is known.
+pub fn text(route: &Route, mut drawn: Vec<Drawn>, own: &str, made: Option<u64>) -> String {
     let rank = |one: &Drawn| one.calls.ranks as f64 / one.calls.requests.max(1) as f64;
     drawn.sort_by(|one, other| rank(one).total_cmp(&rank(other)).then(one.place.cmp(&other.place)));
     let mut steps: Vec<Vec<&Drawn>> = Vec::new();
@@ -36,7 +37,7 @@ pub fn text(route: &Route, mut drawn: Vec<Drawn>, own: &str) -> String {
     for step in &steps {
         let (mut calls, mut further) = (Vec::new(), Vec::new());
         for call in step {
-            let (main, more) = written(route, call, own);
+            let (main, more) = written(route, call, own, made);
             calls.extend(main);
             further.extend(more);
         }
@@ -46,6 +47,19 @@ pub fn text(route: &Route, mut drawn: Vec<Drawn>, own: &str) -> String {
     texts.join(", ")
 }
 
+/// What stands in the key `publish`: topics with their keys, in their order.
+pub fn messages(route: &Route, mut drawn: Vec<Drawn>, own: &str, made: Option<u64>) -> String {
+    let rank = |one: &Drawn| one.calls.ranks as f64 / one.calls.requests.max(1) as f64;
+    drawn.sort_by(|one, other| rank(one).total_cmp(&rank(other)).then(one.place.cmp(&other.place)));
+    let texts = drawn.iter().flat_map(|call| {
+        // Sending comes last: whoever failed for a callee has sent nothing.
+        let calls = Calls { before_failure: 0, ..call.calls };
+        let (main, more) = written(route, &Drawn { calls, ..call.clone() }, own, made);
+        main.into_iter().chain(more)
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether most requests with both make them at the same time.
 fn are_parallel(route: &Route, one: &Drawn, other: &Drawn) -> bool {
     let pair = (one.place.min(other.place), one.place.max(other.place));
@@ -53,10 +67,11 @@ fn are_parallel(route: &Route, one: &Drawn, other: &Drawn) -> bool {
 }
 
 /// A call, and what it is made beyond a whole number of times, as a second call.
-fn written(route: &Route, call: &Drawn, own: &str) -> (Option<String>, Option<String>) {
+fn written(route: &Route, call: &Drawn, own: &str, made_by: Option<u64>) -> (Option<String>, Option<String>) {
     let Calls { requests, made, repeated, overlapping, failed, survived, before_failure, .. } = call.calls;
     let failed_before = route.failed_for_callee - before_failure;
-    let reached = route.served.count.saturating_sub(route.served.failed + failed_before).max(1);
+    let reached = made_by.unwrap_or(route.served.count - route.served.failed);
+    let reached = reached.saturating_sub(failed_before).max(1);
     let expected = made as f64 / reached as f64;
     let is_parallel = overlapping * 2 > repeated;
     let most = if is_parallel { MAX_PARALLEL } else { MAX_TIMES };
@@ -140,14 +155,14 @@ mod tests {
             (Calls { failed: 10, survived: 6, ..calls(1_000, 1_000) }, "a?"),
         ];
         for (calls, expected) in cases {
-            assert_eq!(text(&of(1_000, 0), vec![drawn(0, "a", calls)], "/"), expected);
+            assert_eq!(text(&of(1_000, 0), vec![drawn(0, "a", calls)], "/", None), expected);
         }
     }
 
     #[test]
     fn requests_that_failed_before_a_call_do_not_lower_its_share() {
         let calls = Calls { requests: 900, made: 900, ..Calls::default() };
-        assert_eq!(text(&of(1_000, 100), vec![drawn(0, "a", calls)], "/"), "a");
+        assert_eq!(text(&of(1_000, 100), vec![drawn(0, "a", calls)], "/", None), "a");
     }
 
     #[test]
@@ -156,7 +171,7 @@ mod tests {
         route.pairs.extend([((0, 1), (10, 9)), ((0, 2), (10, 1)), ((1, 2), (10, 0))]);
         let calls = |ranks| Calls { requests: 10, made: 10, ranks, ..Calls::default() };
         let drawn = vec![drawn(2, "c", calls(0)), drawn(1, "b", calls(20)), drawn(0, "a", calls(10))];
-        assert_eq!(text(&route, drawn, "/"), "c, a & b");
+        assert_eq!(text(&route, drawn, "/", None), "c, a & b");
     }
 
     #[test]

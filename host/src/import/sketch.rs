@@ -1,8 +1,13 @@
 //! The topology before it is written: which services and routes there are, and what each does.
 
 mod callees;
+mod databases;
+mod keeping;
 mod links;
 mod services;
+mod statements;
+mod stores;
+mod topics;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +16,18 @@ use crate::model::Nanos;
 
 use super::bounds::MAX_MIX;
 use super::fit;
-use super::names::{Names, Statement};
+use super::names::{Asks, Names, Statement, Store};
 use super::notes::{LeftOut, Reason};
 use super::order::{self, Drawn};
 use super::path;
-use super::system::{Route, Served, System};
+use super::system::{Route, System};
 use callees::Callees;
+use keeping::Keeping;
 pub use links::{Latency, Link};
 use services::Sizes;
+use stores::{Plan, Stores};
+use topics::Topics;
+pub use topics::{Subscription, Topic};
 
 /// Bytes of an answer that are drawn at most: they take memory.
 const MOST_BYTES: u64 = 1 << 20;
@@ -31,6 +40,10 @@ pub struct Sketch {
     /// Of the network; none where no call has both spans.
     pub latency: Option<String>,
     pub links: Vec<Link>,
+    pub databases: Vec<Database>,
+    pub caches: Vec<Cache>,
+    pub topics: Vec<Topic>,
+    pub subscriptions: Vec<Subscription>,
     pub loads: Vec<Load>,
     /// The service with the most requests from outside.
     pub entry: String,
@@ -46,18 +59,55 @@ pub struct Service {
     pub version: Option<String>,
     pub replicas: u64,
     pub workers: u64,
+    /// The databases and caches that it uses.
+    pub databases: BTreeSet<String>,
+    pub caches: BTreeSet<String>,
     pub routes: Vec<RouteSketch>,
 }
 
+/// A database that is written.
 #[derive(Debug)]
+pub struct Database {
+    pub name: String,
+    /// What the traces have in place of PostgreSQL.
+    pub system: Option<String>,
+    /// As SQL.
+    pub tables: String,
+    /// As TOML; none where no span shows it.
+    pub latency: Option<String>,
+    pub cost: String,
+    /// Of all services together.
+    pub connections: u64,
+}
+
+/// A cache that is written.
+#[derive(Debug)]
+pub struct Cache {
+    pub name: String,
+    /// What the traces have in place of Redis.
+    pub system: Option<String>,
+    /// As TOML.
+    pub latency: String,
+}
+
+#[derive(Debug, Default)]
 pub struct RouteSketch {
     pub method: String,
     pub path: String,
+    /// It processes the messages of this topic, and is no route.
+    pub topic: Option<String>,
     /// As TOML.
     pub work: String,
     pub errors: f64,
-    pub statement: Option<Statement>,
+    pub statement: Option<(Statement, Store)>,
+    /// The database that it asks, and its statements as the scripted guest has them.
+    pub sql: Option<(String, Vec<String>)>,
+    pub is_transaction: bool,
+    /// The cache that keeps its answers, for how long, and the share that was found.
+    pub keeping: Option<(String, Nanos, f64)>,
     pub calls: String,
+    pub publish: String,
+    pub message_bytes: u64,
     pub response_bytes: Option<u64>,
     /// It stands for messages, jobs, or requests whose span is missing.
     pub is_guessed: bool,
@@ -72,6 +122,8 @@ pub struct Load {
     pub rate: Option<f64>,
     /// Number, method and path.
     pub requests: Vec<(u64, String, String)>,
+    /// How many values each name in the paths has.
+    pub values: BTreeMap<String, u64>,
 }
 
 /// Makes a sketch of at most so many routes.
@@ -84,22 +136,242 @@ pub fn sketch(
 ) -> Sketch {
     let callees = Callees::of(system, names, most_routes, left_out);
     let sizes = Sizes::of(system, names, &callees, scale);
-    let order = callees.in_order(system);
-    let mut services: Vec<Service> = Vec::new();
-    let mut places: BTreeMap<u32, usize> = BTreeMap::new();
-    for number in order {
-        let service = callees.service(names.routes.get(number).service);
-        let place = *places.entry(service).or_insert_with(|| {
-            services.push(sizes.service(service, names, &callees));
-            services.len() - 1
-        });
-        services[place].routes.push(route(system, names, &callees, &sizes, number, left_out));
+    let mut taken: BTreeSet<String> = sizes.names().map(str::to_owned).collect();
+    let stores = Stores::of(system, names, &callees, &mut taken, left_out);
+    let drawing = Drawing {
+        topics: Topics::of(system, names, &callees, &sizes, scale),
+        keeping: Keeping::of(system, names, &callees, &stores, scale),
+        names,
+        callees,
+        sizes,
+        stores,
+    };
+    drawing.sketch(system, scale, &mut taken, left_out)
+}
+
+/// What is known of all routes before each is written.
+struct Drawing<'a> {
+    names: &'a Names,
+    callees: Callees,
+    sizes: Sizes,
+    stores: Stores,
+    topics: Topics,
+    keeping: Keeping,
+}
+
+impl Drawing<'_> {
+    fn sketch(
+        mut self,
+        system: &mut System,
+        scale: f64,
+        taken: &mut BTreeSet<String>,
+        left_out: &mut LeftOut,
+    ) -> Sketch {
+        let mut services: Vec<Service> = Vec::new();
+        let mut places: BTreeMap<u32, usize> = BTreeMap::new();
+        for number in self.callees.in_order(system, self.names) {
+            let service = self.callees.service(self.names.routes.get(number).service);
+            let place = *places.entry(service).or_insert_with(|| {
+                services.push(self.sizes.service(service, self.names, &self.callees));
+                services.len() - 1
+            });
+            let route = self.route(system, number, left_out);
+            services[place].add(route);
+        }
+        services.extend(self.topics.add_consumers(&self.callees, taken));
+        let mut loads = self.loads(system, scale, left_out);
+        loads.sort_by_cached_key(|load| (load.is_guessed, Reverse(load.requests_sum()), load.to.clone()));
+        let entry = loads.first().map_or_else(String::new, |load| load.to.clone());
+        let (latency, links) = links::links(system, self.names, &self.callees, &self.sizes);
+        let databases = self.databases(&services);
+        let caches = self.caches(&services);
+        let Topics { topics, subscriptions, .. } = self.topics;
+        Sketch { services, latency, links, databases, caches, topics, subscriptions, loads, entry }
     }
-    let mut loads = loads(system, names, &callees, &sizes, scale, left_out);
-    loads.sort_by_cached_key(|load| (load.is_guessed, Reverse(load.requests_sum()), load.to.clone()));
-    let entry = loads.first().map_or_else(String::new, |load| load.to.clone());
-    let (latency, links) = links::links(system, names, &callees, &sizes);
-    Sketch { services, latency, links, loads, entry }
+
+    fn databases(&self, services: &[Service]) -> Vec<Database> {
+        let database = |one: &databases::Database| {
+            let users = services.iter().filter(|service| service.databases.contains(&one.name));
+            Some(Database {
+                connections: users.map(|service| service.replicas * service.workers).reduce(|a, b| a + b)?,
+                name: one.name.clone(),
+                system: (one.system != "postgresql").then(|| one.system.clone()),
+                tables: one.schema.text(),
+                latency: one.latency.clone(),
+                cost: one.cost.clone(),
+            })
+        };
+        self.stores.databases.iter().filter_map(database).collect()
+    }
+
+    fn caches(&self, services: &[Service]) -> Vec<Cache> {
+        let used = |one: &&stores::Cache| services.iter().any(|service| service.caches.contains(&one.name));
+        let cache = |one: &stores::Cache| Cache {
+            name: one.name.clone(),
+            system: (one.system != "redis").then(|| one.system.clone()),
+            latency: fit::halves(&mut one.times.clone()),
+        };
+        self.stores.caches.iter().filter(used).map(cache).collect()
+    }
+
+    fn route(&self, system: &System, number: u32, left_out: &mut LeftOut) -> RouteSketch {
+        let Self { names, callees, sizes, stores, topics, keeping } = self;
+        let key = names.routes.get(number);
+        let own_path = &names.paths[number as usize];
+        let route = &system.routes[number as usize];
+        let plan = stores.plan(number).cloned().unwrap_or_default();
+        let made = plan.keeping.map(|(_, kept)| kept.misses);
+        let drawn = callees.calls(number).iter().map(|(place, to, calls)| {
+            let callee = names.routes.get(*to);
+            Drawn {
+                place: *place,
+                calls: *calls,
+                method: callee.method.clone(),
+                service: sizes.name(callees.service(callee.service)).to_owned(),
+                path: names.paths[*to as usize].clone(),
+            }
+        });
+        let sent = callees.publishes(number).iter().map(|(topic, calls)| {
+            let seen = &names.seen[*topic as usize];
+            let path = if seen.keyed * 2 > seen.sent { "/{key}" } else { "/" };
+            let (method, path) = ("GET".to_owned(), path.to_owned());
+            Drawn {
+                place: *topic as usize,
+                calls: *calls,
+                method,
+                service: topics.name(*topic).to_owned(),
+                path,
+            }
+        });
+        let bytes = callees.publishes(number).iter().map(|(topic, _)| {
+            let (count, sum) = names.seen[*topic as usize].bytes;
+            if count > 0 { (sum / count).min(MOST_BYTES) } else { 0 }
+        });
+        let (answers, sum) = route.answers;
+        let response_bytes =
+            (answers > 0).then(|| sum.div_ceil(answers).min(MOST_BYTES)).filter(|bytes| *bytes > 0);
+        let heard = callees.heard(number, names);
+        if key.topic.is_some() && heard.is_none() {
+            left_out.add_many(Reason::Unsent, route.served.count);
+        }
+        let served = if route.served.count > 0 { &route.served } else { &route.guessed };
+        let (errors, count) = (served.failed as f64, served.count.max(1) as f64);
+        RouteSketch {
+            method: key.method.clone(),
+            path: own_path.clone(),
+            topic: heard.map(|topic| topics.name(topic).to_owned()),
+            work: fit::distribution(
+                &mut route.own_times(|parts| stores.drawn(names, callees, number, parts)),
+            ),
+            errors: errors / count,
+            statement: self.statement(number, route, &plan, left_out),
+            sql: plan
+                .asking
+                .as_ref()
+                .map(|asking| statements::written(asking, stores, own_path, heard.is_some())),
+            is_transaction: plan.asking.is_some_and(|asking| asking.is_transaction),
+            keeping: plan.keeping.map(|(cache, kept)| {
+                let share = 1.0 - kept.misses as f64 / kept.requests.max(1) as f64;
+                (stores.caches[cache].name.clone(), keeping.lasting(number), share)
+            }),
+            calls: order::text(route, drawn.collect(), own_path, made),
+            publish: order::messages(route, sent.collect(), own_path, made),
+            message_bytes: bytes.max().unwrap_or(0),
+            response_bytes,
+            is_guessed: route.without_span > 0 && heard.is_none(),
+        }
+    }
+
+    /// Of the statements and commands that are not drawn, the one that took the most time; the others are
+    /// counted.
+    fn statement(
+        &self,
+        number: u32,
+        route: &Route,
+        plan: &Plan,
+        left_out: &mut LeftOut,
+    ) -> Option<(Statement, Store)> {
+        let (names, reached) = (self.names, (route.served.count - route.served.failed).max(1));
+        let others: Vec<_> = route
+            .statements
+            .iter()
+            .filter(|(statement, _)| !self.stores.draws(names, number, **statement))
+            .collect();
+        // Beside what is drawn, a span for each request would be too many.
+        let is_alone = plan.asking.is_none() && plan.keeping.is_none();
+        let most = others.iter().max_by_key(|(number, asked)| (asked.time, Reverse(**number)));
+        let most = most.filter(|(_, asked)| is_alone || asked.made * 2 > reached).map(|(number, _)| **number);
+        for (statement, asked) in others.into_iter().filter(|(statement, _)| Some(**statement) != most) {
+            let is_command = matches!(names.statements.get(*statement).asks, Asks::Get | Asks::Set);
+            let reason = if is_command { Reason::FurtherCommands } else { Reason::FurtherStatements };
+            left_out.add_many(reason, asked.spans);
+        }
+        let statement = names.statements.get(most?);
+        Some((statement.clone(), names.stores.get(statement.store).clone()))
+    }
+
+    /// Requests from outside, by the service that they come to.
+    fn loads(&self, system: &System, scale: f64, left_out: &mut LeftOut) -> Vec<Load> {
+        let Self { names, callees, sizes, keeping, .. } = self;
+        let window = system.last - system.first.unwrap_or(system.last);
+        let mut by_service: BTreeMap<u32, Vec<(u64, u32)>> = BTreeMap::new();
+        for number in callees.written().filter(|number| callees.heard(*number, names).is_none()) {
+            let entries = system.routes[number as usize].entries;
+            if entries > 0 {
+                let service = callees.service(names.routes.get(number).service);
+                by_service.entry(service).or_default().push((entries, number));
+            }
+        }
+        let load = |(service, mut routes): (u32, Vec<(u64, u32)>)| {
+            routes.sort_by_key(|(count, number)| (Reverse(*count), *number));
+            left_out.add_many(Reason::RouteUnwritten, routes.len().saturating_sub(MAX_MIX) as u64);
+            routes.truncate(MAX_MIX);
+            let sum: u64 = routes.iter().map(|(count, _)| count).sum();
+            let rate = (window > 0).then(|| sum as f64 * scale / seconds(window));
+            let is_guessed = routes.iter().all(|(_, number)| {
+                let route = &system.routes[*number as usize];
+                route.without_span == route.served.count
+            });
+            let request = |(count, number): (u64, u32)| {
+                (count, names.routes.get(number).method.clone(), names.paths[number as usize].clone())
+            };
+            let requests: Vec<_> = routes.into_iter().map(request).collect();
+            let parameters = requests.iter().flat_map(|(.., path)| path::parameters(path));
+            let values = parameters.map(|name| (name.to_owned(), keeping.values(name))).collect();
+            Load { is_guessed, to: sizes.name(service).to_owned(), rate, requests, values }
+        };
+        by_service.into_iter().map(load).collect()
+    }
+}
+
+impl Service {
+    /// One that takes the messages of a topic that no span consumes.
+    fn of_unheard(name: String, route: RouteSketch) -> Self {
+        Self {
+            name,
+            recorded: None,
+            is_guessed: true,
+            version: None,
+            replicas: 1,
+            workers: services::FEWEST_WORKERS,
+            databases: BTreeSet::new(),
+            caches: BTreeSet::new(),
+            routes: vec![route],
+        }
+    }
+
+    fn add(&mut self, route: RouteSketch) {
+        self.databases.extend(route.sql.iter().map(|(database, _)| database.clone()));
+        self.caches.extend(route.keeping.iter().map(|(cache, ..)| cache.clone()));
+        self.routes.push(route);
+    }
+}
+
+impl RouteSketch {
+    /// What takes the messages of a topic that no span consumes.
+    fn of_topic(topic: String) -> Self {
+        Self { topic: Some(topic), work: "\"0ms\"".to_owned(), ..Self::default() }
+    }
 }
 
 impl Load {
@@ -108,99 +380,7 @@ impl Load {
     }
 }
 
-fn route(
-    system: &mut System,
-    names: &Names,
-    callees: &Callees,
-    sizes: &Sizes,
-    number: u32,
-    left_out: &mut LeftOut,
-) -> RouteSketch {
-    let key = names.routes.get(number);
-    let own_path = &names.paths[number as usize];
-    let drawn = callees.calls(number).iter().map(|(place, to, calls)| {
-        let callee = names.routes.get(*to);
-        Drawn {
-            place: *place,
-            calls: *calls,
-            method: callee.method.clone(),
-            service: sizes.name(callees.service(callee.service)).to_owned(),
-            path: names.paths[*to as usize].clone(),
-        }
-    });
-    let route = &system.routes[number as usize];
-    let calls = order::text(route, drawn.collect(), own_path);
-    let statement = statement(route, names, left_out);
-    let (answers, bytes) = route.answers;
-    let response_bytes =
-        (answers > 0).then(|| bytes.div_ceil(answers).min(MOST_BYTES)).filter(|bytes| *bytes > 0);
-    let is_guessed = route.without_span > 0;
-    let route = &mut system.routes[number as usize];
-    let served: &mut Served = if route.served.count > 0 { &mut route.served } else { &mut route.guessed };
-    RouteSketch {
-        method: key.method.clone(),
-        path: own_path.clone(),
-        work: fit::distribution(&mut served.own),
-        errors: served.failed as f64 / served.count.max(1) as f64,
-        statement,
-        calls,
-        response_bytes,
-        is_guessed,
-    }
-}
-
-/// The statement that took the most time; the others are counted.
-fn statement(route: &Route, names: &Names, left_out: &mut LeftOut) -> Option<Statement> {
-    let most = route.statements.iter().max_by_key(|(number, (_, time))| (*time, Reverse(**number)))?;
-    let others = route.statements.iter().filter(|(number, _)| *number != most.0);
-    left_out.add_many(Reason::FurtherStatements, others.map(|(_, (count, _))| count).sum());
-    Some(names.statements.get(*most.0).clone())
-}
-
-/// Requests from outside, by the service that they come to.
-fn loads(
-    system: &System,
-    names: &Names,
-    callees: &Callees,
-    sizes: &Sizes,
-    scale: f64,
-    left_out: &mut LeftOut,
-) -> Vec<Load> {
-    let window = system.last - system.first.unwrap_or(system.last);
-    let mut by_service: BTreeMap<u32, Vec<(u64, u32)>> = BTreeMap::new();
-    for number in callees.written() {
-        let entries = system.routes[number as usize].entries;
-        if entries > 0 {
-            let service = callees.service(names.routes.get(number).service);
-            by_service.entry(service).or_default().push((entries, number));
-        }
-    }
-    let load = |(service, mut routes): (u32, Vec<(u64, u32)>)| {
-        routes.sort_by_key(|(count, number)| (Reverse(*count), *number));
-        left_out.add_many(Reason::RouteUnwritten, routes.len().saturating_sub(MAX_MIX) as u64);
-        routes.truncate(MAX_MIX);
-        let sum: u64 = routes.iter().map(|(count, _)| count).sum();
-        let rate = (window > 0).then(|| sum as f64 * scale / seconds(window));
-        let is_guessed = routes.iter().all(|(_, number)| {
-            let route = &system.routes[*number as usize];
-            route.without_span == route.served.count
-        });
-        let request = |(count, number): (u64, u32)| {
-            (count, names.routes.get(number).method.clone(), names.paths[number as usize].clone())
-        };
-        let requests = routes.into_iter().map(request).collect();
-        Load { is_guessed, to: sizes.name(service).to_owned(), rate, requests }
-    };
-    by_service.into_iter().map(load).collect()
-}
-
 /// Nanoseconds as seconds.
 pub fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
-}
-
-/// The names of all values in the paths of loads.
-pub fn values(loads: &[Load]) -> BTreeSet<&str> {
-    let paths = loads.iter().flat_map(|load| load.requests.iter().map(|(.., path)| path));
-    paths.flat_map(|path| path::parameters(path)).collect()
 }

@@ -1,13 +1,19 @@
 //! A span, as little of it as an import needs: what it is by its kind and attributes, by the semantic
 //! conventions for HTTP, RPC, databases and messaging, the stable ones and those before them.
 
+mod data;
+mod messages;
+
+pub use data::{CACHES, DATABASES};
+
 use crate::context::SpanId;
 use crate::model::Nanos;
 use crate::telemetry::record::{KeyValue, PEER_NAMES, Resource, SpanKind, SpanRecord, Status, Value};
 
-use super::names::{Names, Statement};
+use super::names::Names;
 use super::notes::{LeftOut, Reason};
 use super::path;
+use messages::Message;
 
 /// No number.
 pub const NONE: u32 = u32::MAX;
@@ -15,7 +21,7 @@ pub const NONE: u32 = u32::MAX;
 /// What a span is in its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// A request is served, or a message or a job handled.
+    /// A request is served, or messages are processed.
     Serves,
     /// A request is sent; `name` is a route of the callee.
     Calls,
@@ -23,8 +29,10 @@ pub enum Role {
     Asks,
     /// Anything else; `name` is a route where it may be a root.
     Works,
-    /// Of messages.
+    /// Messages are sent; `name` is a topic.
     Publishes,
+    /// Messages are received; `name` is the route of those that process them, where no span does.
+    Receives,
 }
 
 /// 80 bytes.
@@ -46,28 +54,39 @@ pub struct Span {
     pub bytes: u32,
     pub role: Role,
     pub has_failed: bool,
-    /// It begins by itself: a job, or a message that came.
+    /// It begins by itself: messages that came.
     pub is_root: bool,
     /// How many attempts of the same request were sent before.
     pub resent: u8,
+    /// Messages that it sends or processes, and those among which its time is divided.
+    pub messages: u16,
+    pub spread: u16,
+    /// The first span that it is linked to, by [`whole_id`]; 0 without one.
+    pub link: u64,
+}
+
+/// Tells a span apart from those of other traces.
+pub fn whole_id(trace: u128, id: u64) -> u64 {
+    let trace = (trace >> 64) as u64 ^ trace as u64;
+    (trace.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ id).max(1)
 }
 
 /// Attributes of one span, by the first of several names.
-struct Attributes<'a>(&'a SpanRecord);
+pub(super) struct Attributes<'a>(pub &'a SpanRecord);
 
 impl Attributes<'_> {
-    fn value(&self, names: &[&str]) -> Option<&Value> {
+    pub fn value(&self, names: &[&str]) -> Option<&Value> {
         names.iter().find_map(|name| self.0.attributes.get(name))
     }
 
-    fn text(&self, names: &[&str]) -> Option<&str> {
+    pub fn text(&self, names: &[&str]) -> Option<&str> {
         match self.value(names)? {
             Value::Text(text) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    fn number(&self, names: &[&str]) -> Option<i64> {
+    pub fn number(&self, names: &[&str]) -> Option<i64> {
         match self.value(names)? {
             Value::Int(number) => Some(*number),
             Value::Text(text) => text.parse().ok(),
@@ -80,8 +99,7 @@ const METHOD: [&str; 2] = ["http.request.method", "http.method"];
 const STATUS: [&str; 2] = ["http.response.status_code", "http.status_code"];
 const PATH: [&str; 2] = ["url.path", "http.target"];
 const URL: [&str; 2] = ["url.full", "http.url"];
-const HOST: [&str; 4] = ["server.address", "net.peer.name", "http.host", "net.peer.ip"];
-const SYSTEM: [&str; 2] = ["db.system.name", "db.system"];
+pub(super) const HOST: [&str; 4] = ["server.address", "net.peer.name", "http.host", "net.peer.ip"];
 const RESENT: [&str; 2] = ["http.request.resend_count", "http.resend_count"];
 
 /// A link repeats a request at most nine times.
@@ -101,23 +119,33 @@ pub fn take(
         left_out.add(Reason::TooManyServices);
         return None;
     };
-    let role = role(record.kind, &attributes);
+    let message = messages::message(&attributes, service, names);
+    let role = message.as_ref().map_or_else(|| role(record.kind, &attributes), |message| message.role);
     let status = attributes.number(&STATUS);
     if role == Role::Serves && status.is_some_and(|status| (400..500).contains(&status)) {
         left_out.add(Reason::ClientErrors);
     }
     let name = match role {
+        _ if message.is_some() => match message.as_ref().and_then(|message| message.name) {
+            Some(name) => name,
+            None => {
+                left_out.add(Reason::TooManyTopics);
+                return None;
+            }
+        },
         Role::Serves => named(served(&attributes, service, names), left_out)?,
         Role::Calls => called(&attributes, names).unwrap_or(NONE),
         Role::Works if record.parent.is_none() => named(worked(record, service, names), left_out)?,
-        Role::Asks => asked(&attributes, names).unwrap_or(NONE),
-        Role::Works | Role::Publishes => NONE,
+        Role::Asks => data::asked(&attributes, names, left_out).unwrap_or(NONE),
+        Role::Works | Role::Publishes | Role::Receives => NONE,
     };
     let instance = of_resource(resource, "service.instance.id");
     let instance = instance.map(|id| names.instance(service, id));
     if instance == Some(None) || role == Role::Asks && name == NONE {
         left_out.add(Reason::TooManyNames);
     }
+    let is_message = message.is_some();
+    let Message { messages, spread, .. } = message.unwrap_or_default();
     let has_failed = status.map_or(matches!(record.status, Status::Error(_)), |status| status >= 500);
     Some(Span {
         trace: record.trace_id.0.get(),
@@ -131,8 +159,11 @@ pub fn take(
         bytes: attributes.number(&BODY).and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(NONE),
         role,
         has_failed,
-        is_root: role == Role::Serves && record.kind == SpanKind::Consumer,
+        is_root: is_message || role == Role::Serves && record.kind == SpanKind::Consumer,
         resent: attributes.number(&RESENT).map_or(0, |count| count.clamp(0, MAX_RESENT) as u8),
+        messages,
+        spread,
+        link: record.links.first().map_or(0, |link| whole_id(link.trace_id.0.get(), link.span_id.0.get())),
     })
 }
 
@@ -152,7 +183,7 @@ fn role(kind: SpanKind, attributes: &Attributes<'_>) -> Role {
     match kind {
         SpanKind::Server | SpanKind::Consumer => Role::Serves,
         SpanKind::Producer => Role::Publishes,
-        SpanKind::Client if attributes.value(&SYSTEM).is_some() => Role::Asks,
+        SpanKind::Client if data::is_asked(attributes) => Role::Asks,
         SpanKind::Client if attributes.value(&["messaging.system"]).is_some() => Role::Publishes,
         SpanKind::Client => Role::Calls,
         SpanKind::Internal => Role::Works,
@@ -219,16 +250,4 @@ fn called(attributes: &Attributes<'_>, names: &mut Names) -> Option<u32> {
     let recorded = || attributes.text(&PATH).or_else(|| url.map(path::of_url)).map(path::of_request);
     let path = template.or_else(recorded).unwrap_or_else(|| "/".to_owned());
     names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path, false)
-}
-
-fn asked(attributes: &Attributes<'_>, names: &mut Names) -> Option<u32> {
-    let text = |names: &[&str]| attributes.text(names).map(str::to_owned);
-    let port = attributes.number(&["server.port", "net.peer.port"]);
-    names.statement(Statement {
-        name: attributes.0.name.to_string(),
-        system: text(&SYSTEM)?,
-        namespace: text(&["db.namespace", "db.name"]),
-        address: text(&["server.address", "net.peer.name"]),
-        port: port.and_then(|port| u16::try_from(port).ok()),
-    })
 }

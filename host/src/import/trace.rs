@@ -1,8 +1,9 @@
 //! One trace: its requests, and which calls each made.
 //!
 //! A request is a SERVER or CONSUMER span, a root without one, or what spans have in common whose
-//! parent is missing. A span of the same service belongs to the request of its parent. A call is a CLIENT
-//! span, or a request whose parent is another service's without one.
+//! parent is missing. Messages that are processed are a request too. A span of the same service belongs to
+//! the request of its parent. A call is a CLIENT span, or a request whose parent is another service's without
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::model::Nanos;
 
 use super::names::Names;
 use super::notes::{LeftOut, Reason};
-use super::span::{NONE, Role, Span};
+use super::span::{NONE, Role, Span, whole_id};
 
 /// What a service did for one request.
 #[derive(Clone, Debug)]
@@ -29,8 +30,45 @@ pub struct Request {
     pub is_entry: bool,
     /// By their start.
     pub calls: Vec<Call>,
-    /// Statement and length of each span of a database.
-    pub statements: Vec<(u32, Nanos)>,
+    /// By their start.
+    pub parts: Vec<Part>,
+    /// How many messages it stands for; 1 for what is none.
+    pub messages: u16,
+    /// How the messages came; none for what is none.
+    pub came: Option<Came>,
+    /// The span that sent the message, by [`whole_id`]; 0 where none is known.
+    pub sender: u64,
+}
+
+/// How the span of a message hangs together with the one that sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Came {
+    /// It is its child.
+    Parent,
+    /// It is linked to it.
+    Link,
+    /// Nothing tells.
+    Alone,
+}
+
+/// A statement, a command or messages of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub of: Of,
+    pub start: Nanos,
+    /// Within the request.
+    pub took: Nanos,
+    /// Messages that are sent, and those among which the time is divided.
+    pub messages: u16,
+    pub spread: u16,
+    pub has_failed: bool,
+}
+
+/// What a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Of {
+    Statement(u32),
+    Topic(u32),
 }
 
 /// One call of a request.
@@ -97,7 +135,7 @@ pub fn requests(spans: &[Span], names: &mut Names, left_out: &mut LeftOut) -> Ve
     fold.calls();
     for request in &mut fold.requests {
         request.calls.sort_by_key(|call| (call.start, call.end, call.to));
-        request.statements.sort_unstable();
+        request.parts.sort_by_key(|part| (part.start, part.of, part.took));
     }
     fold.requests
 }
@@ -144,19 +182,41 @@ impl Fold<'_> {
         let span = &self.spans[at];
         match span.role {
             // A second SERVER span within the first is another layer of the same service.
-            Role::Serves => {
-                span.is_root
-                    || self.parent(at).is_none_or(|parent| {
-                        !self.is_around(parent, at) || self.spans[parent].role == Role::Calls
-                    })
-            }
+            Role::Serves if span.is_root => !self.is_layer(at),
+            Role::Serves => self
+                .parent(at)
+                .is_none_or(|parent| !self.is_around(parent, at) || self.spans[parent].role == Role::Calls),
             Role::Works => span.parent == 0,
+            // Who only receives has no spans that process.
+            Role::Receives => {
+                span.name != NONE && {
+                    let route = self.names.routes.get(span.name);
+                    let topic = route.topic.expect("messages are of a topic");
+                    !self.names.seen[topic as usize].processed_by.contains(&route.service)
+                }
+            }
             Role::Calls | Role::Asks | Role::Publishes => false,
         }
     }
 
+    /// Whether the span around it processes the same messages.
+    fn is_layer(&self, at: usize) -> bool {
+        let span = &self.spans[at];
+        self.parent(at).is_some_and(|parent| {
+            let around = &self.spans[parent];
+            self.is_around(parent, at)
+                && around.role == Role::Serves
+                && around.is_root
+                && around.name == span.name
+        })
+    }
+
     fn open(&mut self, at: usize) -> usize {
-        let Span { name, start, end, has_failed, instance, bytes, role, is_root, .. } = self.spans[at];
+        let span = self.spans[at];
+        let Span { name, start, end, has_failed, instance, bytes, role, is_root, .. } = span;
+        let is_message = name != NONE && self.is_request(at) && self.names.routes.get(name).topic.is_some();
+        let came = is_message.then(|| self.came(at));
+        let by_parent = if came == Some(Came::Parent) { whole_id(span.trace, span.parent) } else { 0 };
         self.requests.push(Request {
             route: name,
             start,
@@ -167,16 +227,33 @@ impl Fold<'_> {
             is_guessed: is_root || role != Role::Serves,
             is_entry: true,
             calls: Vec::new(),
-            statements: Vec::new(),
+            parts: Vec::new(),
+            messages: if is_message { span.messages.max(1) } else { 1 },
+            came,
+            sender: if span.link != 0 { span.link } else { by_parent },
         });
         self.requests.len() - 1
+    }
+
+    /// How a message came: its parent is another service's span, or one that sent it.
+    fn came(&self, at: usize) -> Came {
+        let span = self.spans[at];
+        let is_sent = match self.parent(at) {
+            Some(parent) => !self.is_around(parent, at) || self.spans[parent].role == Role::Publishes,
+            None => span.parent != 0,
+        };
+        match (is_sent, span.link) {
+            (true, _) => Came::Parent,
+            (false, 0) => Came::Alone,
+            (false, _) => Came::Link,
+        }
     }
 
     /// The request of a span whose parent the file does not have, or has of another service.
     fn without_parent(&mut self, at: usize) -> Owner {
         let span = self.spans[at];
-        // A message alone does not tell of a request.
-        if span.role == Role::Publishes {
+        // Messages of no topic, and those that are only received, do not tell of a request.
+        if span.role == Role::Receives || span.role == Role::Publishes && span.name == NONE {
             return None;
         }
         // Who calls without being called is a client outside, as long as the callee says what it did.
@@ -233,7 +310,7 @@ impl Fold<'_> {
         }
         for at in 0..self.spans.len() {
             let span = self.spans[at];
-            if span.role == Role::Publishes {
+            if span.role == Role::Publishes && (span.name == NONE || self.owners[at].flatten().is_none()) {
                 self.left_out.add(Reason::Messages);
             }
             let Some(Some(owner)) = self.owners[at] else { continue };
@@ -252,13 +329,27 @@ impl Fold<'_> {
                     };
                     self.requests[owner].calls.push(call);
                 }
-                Role::Asks if span.name != NONE => {
-                    self.requests[owner].statements.push((span.name, span.end - span.start));
+                Role::Asks if span.name != NONE && !self.is_within(at, Role::Asks) => {
+                    self.add_part(owner, Of::Statement(span.name), span);
+                }
+                Role::Publishes if span.name != NONE => {
+                    self.add_part(owner, Of::Topic(span.name), span);
                 }
                 _ => {}
             }
         }
         self.missing_callers();
+    }
+
+    fn add_part(&mut self, owner: usize, of: Of, span: Span) {
+        let Span { start, end, messages, spread, has_failed, .. } = span;
+        let took = end.min(self.requests[owner].end).saturating_sub(start);
+        self.requests[owner].parts.push(Part { of, start, took, messages, spread, has_failed });
+    }
+
+    /// Whether the parent is a span of the same service and of this role: two layers that record the same.
+    fn is_within(&self, at: usize, role: Role) -> bool {
+        self.parent(at).is_some_and(|parent| self.is_around(parent, at) && self.spans[parent].role == role)
     }
 
     /// Whether the callee of a route has spans elsewhere in the file.

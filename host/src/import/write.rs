@@ -6,15 +6,20 @@ use crate::error::{INFALLIBLE, quote};
 use crate::model::Bounds;
 use crate::report::words::counted;
 
-use super::names::Statement;
+use super::names::{Statement, Store};
 use super::notes::comment;
 use super::path;
-use super::sketch::{Latency, Link, Load, RouteSketch, Service, Sketch, seconds, values};
+use super::sketch::{Latency, Link, Load, RouteSketch, Service, Sketch, seconds};
 use super::{Read, Wanted};
+
+mod backing;
 
 /// Ports of a database that its spans do not name.
 const DEFAULT_PORTS: [(&str, u16); 4] =
     [("postgresql", 5432), ("mysql", 3306), ("redis", 6379), ("mongodb", 27017)];
+
+/// Connections of a pool: see `topology/database.rs`.
+const CONNECTIONS_AT_MOST: u64 = 10_000;
 
 /// A route's own failures that are none: requests are too few to tell.
 const FEWEST_ERRORS: f64 = 1e-9;
@@ -24,6 +29,7 @@ pub fn write(wanted: &Wanted, read: &Read, sketch: &Sketch) -> String {
     head(&mut text, wanted, read, sketch);
     sketch.services.iter().for_each(|of| service(&mut text, of));
     sketch.links.iter().for_each(|of| link(&mut text, of));
+    backing::write(&mut text, sketch);
     sketch.loads.iter().for_each(|of| load(&mut text, of));
     text
 }
@@ -66,13 +72,20 @@ fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
 }
 
 fn service(text: &mut String, service: &Service) {
-    let Service { name, recorded, is_guessed, version, replicas, workers, routes } = service;
+    let Service { name, recorded, is_guessed, version, replicas, workers, databases, caches, routes } =
+        service;
     text.push('\n');
     if let Some(recorded) = recorded {
         comment(text, &format!("{} in the traces.", quote(recorded)));
     }
     if *is_guessed {
-        comment(text, "guessed: no span is of this service; its times are those that its callers saw");
+        let is_of_topic = routes.iter().all(|route| route.topic.is_some());
+        let words = if is_of_topic {
+            "guessed: no span consumes the topic"
+        } else {
+            "guessed: no span is of this service; its times are those that its callers saw"
+        };
+        comment(text, words);
     }
     writeln!(text, "[services.{name}]\nguest = \"service\"").expect(INFALLIBLE);
     if let Some(version) = version {
@@ -82,9 +95,19 @@ fn service(text: &mut String, service: &Service) {
         writeln!(text, "replicas = {replicas}").expect(INFALLIBLE);
     }
     writeln!(text, "workers = {workers}").expect(INFALLIBLE);
+    if !caches.is_empty() {
+        let names: Vec<_> = caches.iter().map(|name| quoted(name)).collect();
+        writeln!(text, "caches = [{}]", names.join(", ")).expect(INFALLIBLE);
+    }
+    for database in databases {
+        // As many as workers: what was waited for is in the recorded times.
+        let most = (*workers).min(CONNECTIONS_AT_MOST);
+        writeln!(text, "databases.{database} = {{ pool = {{ max = {most} }} }}").expect(INFALLIBLE);
+    }
     let mut keys = std::collections::BTreeSet::new();
     for of in routes {
-        let plain = path::slug(&format!("{} {}", of.method, of.path));
+        let called = of.topic.as_ref().map(|topic| format!("topic {topic}"));
+        let plain = path::slug(&called.unwrap_or_else(|| format!("{} {}", of.method, of.path)));
         let (mut key, mut number) = (plain.clone(), 2);
         while !keys.insert(key.clone()) {
             key = format!("{plain}-{number}");
@@ -95,30 +118,33 @@ fn service(text: &mut String, service: &Service) {
 }
 
 fn route(text: &mut String, service: &str, key: &str, route: &RouteSketch) {
-    let RouteSketch { method, path, work, errors, statement, calls, response_bytes, is_guessed } = route;
+    let RouteSketch { method, path, topic, work, errors, statement, response_bytes, is_guessed, .. } = route;
     text.push('\n');
     if *is_guessed {
         comment(text, "guessed: messages, jobs or requests whose own span is missing, drawn as requests");
     }
-    writeln!(text, "[services.{service}.config.{key}]\nroute = \"{method} {path}\"\nwork = {work}")
-        .expect(INFALLIBLE);
+    writeln!(text, "[services.{service}.config.{key}]").expect(INFALLIBLE);
+    match topic {
+        Some(topic) => writeln!(text, "topic = {}", quoted(topic)),
+        None => writeln!(text, "route = \"{method} {path}\""),
+    }
+    .expect(INFALLIBLE);
+    writeln!(text, "work = {work}").expect(INFALLIBLE);
     if *errors > FEWEST_ERRORS {
         writeln!(text, "errors = {:?}", digits(*errors)).expect(INFALLIBLE);
     }
-    if let Some(statement) = statement {
-        self::statement(text, statement);
+    if let Some((statement, store)) = statement {
+        self::statement(text, statement, store);
     }
-    if !calls.is_empty() {
-        writeln!(text, "calls = \"{calls}\"").expect(INFALLIBLE);
-    }
-    if let Some(bytes) = response_bytes {
+    backing::of_route(text, route);
+    if let Some(bytes) = response_bytes.filter(|_| topic.is_none()) {
         writeln!(text, "response-bytes = {bytes}").expect(INFALLIBLE);
     }
 }
 
-fn statement(text: &mut String, statement: &Statement) {
-    let Statement { name, system, namespace, address, port } = statement;
-    writeln!(text, "span = {}", quoted(name)).expect(INFALLIBLE);
+fn statement(text: &mut String, statement: &Statement, store: &Store) {
+    let Store { system, namespace, address, port, .. } = store;
+    writeln!(text, "span = {}", quoted(&statement.name)).expect(INFALLIBLE);
     let is_usual = |port: &u16| DEFAULT_PORTS.contains(&(system.as_str(), *port));
     let parts = [
         namespace.as_ref().map(|namespace| format!(", namespace = {}", quoted(namespace))),
@@ -155,7 +181,7 @@ fn link(text: &mut String, link: &Link) {
 }
 
 fn load(text: &mut String, load: &Load) {
-    let Load { to, rate, requests, .. } = load;
+    let Load { to, rate, requests, values, .. } = load;
     text.push('\n');
     if rate.is_none() {
         comment(text, "guessed: all requests came at once, so there is no rate");
@@ -166,8 +192,8 @@ fn load(text: &mut String, load: &Load) {
         "[[load]]\nname = \"clients-of-{to}\"\nto = \"{to}\"\narrivals = {{ poisson = \"{rate}\" }}\nreal-time = false"
     )
     .expect(INFALLIBLE);
-    for name in values(std::slice::from_ref(load)) {
-        writeln!(text, "values.{name} = {{ range = [1, 1000] }}").expect(INFALLIBLE);
+    for (name, count) in values {
+        writeln!(text, "values.{name} = {{ range = [1, {count}] }}").expect(INFALLIBLE);
     }
     if let [(_, method, path)] = &requests[..] {
         writeln!(text, "request = {{ method = \"{method}\", path = \"{path}\" }}").expect(INFALLIBLE);

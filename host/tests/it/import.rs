@@ -1,6 +1,7 @@
 //! `simhost import`: topologies from recorded traces, by the real program.
 
 mod agreement;
+mod backing;
 mod origins;
 mod trouble;
 

@@ -14,7 +14,7 @@ use super::callees::Callees;
 /// Workers for each request that was under way at the busiest moment, and the fewest: recorded times have
 /// their waiting in them, so that a second queue would count it twice.
 const HEADROOM: f64 = 2.0;
-const FEWEST_WORKERS: u64 = 4;
+pub const FEWEST_WORKERS: u64 = 4;
 
 /// Characters of a service's name: see `topology/address.rs`.
 const NAME_AT_MOST: usize = 63;
@@ -50,6 +50,11 @@ impl Sizes {
         Self { names: topology_names(names, callees), sizes }
     }
 
+    /// The names of all services in the topology.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// The name of a service in the topology.
     pub fn name(&self, service: u32) -> &str {
         &self.names[service as usize]
@@ -66,6 +71,8 @@ impl Sizes {
             version: names.versions[service as usize].clone(),
             replicas,
             workers,
+            databases: BTreeSet::new(),
+            caches: BTreeSet::new(),
             routes: Vec::new(),
         }
     }
@@ -87,7 +94,7 @@ fn fit_into_a_run(sizes: &mut BTreeMap<u32, (u64, u64)>) {
 }
 
 /// How many there were at the same time, at most.
-fn most(moments: &mut [(Nanos, i8)]) -> u64 {
+pub fn most(moments: &mut [(Nanos, i8)]) -> u64 {
     moments.sort_unstable();
     let (mut now, mut most) = (0_i64, 0);
     for (_, change) in moments {
@@ -104,23 +111,27 @@ fn topology_names(names: &Names, callees: &Callees) -> Vec<String> {
         if callees.service(number as u32) != number as u32 {
             return String::new();
         }
-        let kept = |c: char| match c.to_ascii_lowercase() {
-            c if c.is_ascii_alphanumeric() || c == '-' || c == '_' => c,
-            _ => '-',
-        };
-        let name: String = recorded.chars().map(kept).take(NAME_AT_MOST).collect();
-        let name = name.trim_matches(['-', '_']);
-        let name = if name.is_empty() { "service" } else { name };
-        let (mut unique, mut number) = (name.to_owned(), 2);
-        while !taken.insert(unique.clone()) {
-            let end = format!("-{number}");
-            unique = format!(
-                "{}{end}",
-                name[..name.len().min(NAME_AT_MOST - end.len())].trim_end_matches(['-', '_'])
-            );
-            number += 1;
-        }
-        unique
+        unique(recorded, "service", &mut taken)
     };
     names.services.iter().enumerate().map(&mut name).collect()
+}
+
+/// A name that a topology takes and that is not taken yet, as near as can be to what was recorded; `what`
+/// stands where nothing is left of it.
+pub fn unique(recorded: &str, what: &str, taken: &mut BTreeSet<String>) -> String {
+    let kept = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_alphanumeric() || c == '-' || c == '_' => c,
+        _ => '-',
+    };
+    let name: String = recorded.chars().map(kept).take(NAME_AT_MOST).collect();
+    let name = name.trim_matches(['-', '_']);
+    let name = if name.is_empty() { what } else { name };
+    let (mut unique, mut number) = (name.to_owned(), 2);
+    while !taken.insert(unique.clone()) {
+        let end = format!("-{number}");
+        let kept = &name[..name.len().min(NAME_AT_MOST - end.len())];
+        unique = format!("{}{end}", kept.trim_end_matches(['-', '_']));
+        number += 1;
+    }
+    unique
 }

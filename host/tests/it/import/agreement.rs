@@ -11,12 +11,12 @@ use crate::support::{finish, simhost};
 /// Routes with fewer requests differ by chance alone.
 const FEWEST: u64 = 1_000;
 
-fn shipped(name: &str) -> PathBuf {
+pub fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(name)
 }
 
 /// The report of a run in virtual time.
-fn report(topology: &Path, flags: &[&str], out: Option<&Path>) -> Value {
+pub fn report(topology: &Path, flags: &[&str], out: Option<&Path>) -> Value {
     let mut command = simhost();
     command.arg("run").arg(topology).args(["--virtual", "--json"]).args(flags);
     if let Some(out) = out {
@@ -39,9 +39,14 @@ fn edges(report: &Value) -> BTreeSet<(Option<&str>, &str)> {
     links.iter().map(|link| (link["from"].as_str(), link["to"].as_str().expect("a callee"))).collect()
 }
 
+/// Compares two reports by route, for five or more of them, and who calls whom.
+pub fn assert_agree(recorded: &Value, imported: &Value) {
+    assert_routes_agree(recorded, imported, 5);
+}
+
 /// Compares two reports by route: p50 within 5 %, p95 within 10 %, rates within 5 %, error shares within a
-/// point.
-fn assert_agree(recorded: &Value, imported: &Value) {
+/// point. At least so many routes have requests enough for that.
+pub fn assert_routes_agree(recorded: &Value, imported: &Value, fewest: usize) {
     let (ours, theirs) = (routes(imported), routes(recorded));
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     let mut compared = 0;
@@ -49,22 +54,38 @@ fn assert_agree(recorded: &Value, imported: &Value) {
         let number = |row: &Value, name: &str| row[name].as_f64().expect("a number");
         for (name, bound) in [("p50_ns", 0.05), ("p95_ns", 0.10), ("rate", 0.05)] {
             let (ours, theirs) = (number(ours[key], name), number(row, name));
-            assert!((ours - theirs).abs() <= bound * theirs, "{key:?} {name}: {theirs} became {ours}");
+            assert!(near(ours, theirs, bound), "{key:?} {name}: {theirs} became {ours}");
         }
         let share = |row: &Value| number(row, "errors") / number(row, "count");
         assert!((share(ours[key]) - share(row)).abs() <= 0.01, "{key:?}: {row} became {}", ours[key]);
         compared += 1;
     }
-    assert!(compared >= 5, "only {compared} routes had requests enough");
+    assert!(compared >= fewest, "only {compared} routes had requests enough");
     assert_eq!(edges(imported), edges(recorded));
+}
+
+/// Whether a number differs from another by no more than this share of it.
+pub fn near(ours: f64, theirs: f64, bound: f64) -> bool {
+    (ours - theirs).abs() <= bound * theirs
+}
+
+/// A list of a document.
+pub fn rows<'a>(document: &'a Value, name: &str) -> &'a Vec<Value> {
+    document[name].as_array().unwrap_or_else(|| panic!("no {name}: {document}"))
+}
+
+/// Records a topology, imports it, and gives the reports of both.
+pub fn both(desk: &Desk, topology: &Path, flags: &[&str]) -> (Value, Value) {
+    let traces = desk.path("traces.jsonl");
+    let recorded = report(topology, flags, Some(&traces));
+    let (imported, _) = desk.import(&traces);
+    (recorded, report(&imported, flags, None))
 }
 
 fn agrees(topology: &str, flags: &[&str]) {
     let desk = Desk::new();
-    let traces = desk.path("traces.jsonl");
-    let recorded = report(&shipped(topology), flags, Some(&traces));
-    let (imported, _) = desk.import(&traces);
-    assert_agree(&recorded, &report(&imported, flags, None));
+    let (recorded, imported) = both(&desk, &shipped(topology), flags);
+    assert_agree(&recorded, &imported);
 }
 
 #[test]

@@ -137,10 +137,183 @@ fn the_files_of_a_collector_and_the_old_conventions_are_understood() {
     let (topology, imported) = desk.import(&traces);
     let text = std::fs::read_to_string(topology).expect("a topology");
     golden(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import/collected.toml"), &text);
-    assert_eq!(
-        imported.told(),
-        "note: 100 spans of messages left out: their time is part of the request around them"
-    );
+    assert_eq!(imported.told(), "");
+}
+
+/// The same span, linked to others: traces and spans.
+fn linked(mut span: Value, to: &[(u64, u64)]) -> Value {
+    let link = |(trace, id): &(u64, u64)| json!({ "traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}") });
+    span["links"] = to.iter().map(link).collect();
+    span
+}
+
+/// What is written for traces 1 to 100, and the notes.
+fn sketch(trace: impl Fn(u64) -> String) -> (String, String) {
+    let desk = Desk::new();
+    let traces = desk.write("t.jsonl", (1..=100).map(trace).collect::<String>());
+    let (topology, imported) = desk.import(&traces);
+    (std::fs::read_to_string(topology).expect("a topology"), imported.told())
+}
+
+fn request(number: u64, children: Vec<Value>) -> Value {
+    let route = json!({ "http.request.method": "POST", "http.route": "/orders/{id}" });
+    let mut spans = vec![span((number, 1, 0), SERVER, "POST /orders/{id}", (0, 30), route)];
+    spans.extend(children);
+    of("shop", "1", spans)
+}
+
+fn assert_has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn a_consumer_that_is_only_linked_hears_of_the_topic_of_its_links() {
+    let (text, told) = sketch(|number| {
+        let sent = json!({
+            "messaging.system": "kafka", "messaging.destination": "orders", "messaging.kafka.message_key": "k",
+        });
+        let taken = json!({
+            "messaging.system": "kafka", "messaging.destination": "orders", "messaging.operation": "process",
+            "messaging.kafka.consumer_group": "billing", "messaging.kafka.partition": number % 4,
+        });
+        let consumer = span((number + 1000, 9, 0), CONSUMER, "orders process", (40, 45), taken);
+        line(vec![
+            request(number, vec![span((number, 2, 1), PRODUCER, "orders send", (20, 24), sent)]),
+            of("ledger", "1", vec![linked(consumer, &[(number, 2)])]),
+        ])
+    });
+    let parts = [
+        "work = \"26ms\"\npublish = \"orders/{key}\"\n",
+        "[topics.\"orders\"]\npartitions = 4\npublish = \"4ms\"\n",
+        "topic = \"orders\"\nwork = \"5ms\"\n",
+        "service = \"ledger\"\ngroup = \"billing\"\ncontext = \"link\"\n",
+    ];
+    assert_has(&text, &parts);
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_batch_is_received_and_each_of_its_messages_processed() {
+    let (text, _) = sketch(|number| {
+        let of_kafka = |operation: &str, count: u64| {
+            json!({
+                "messaging.system": "kafka", "messaging.destination.name": "orders",
+                "messaging.operation.type": operation, "messaging.batch.message_count": count,
+            })
+        };
+        let sent = vec![span((number, 2, 1), PRODUCER, "send orders", (20, 24), of_kafka("send", 1))];
+        let mut taken = Vec::new();
+        if number.is_multiple_of(5) {
+            let trace = number + 1000;
+            taken.push(span((trace, 9, 0), CLIENT, "poll orders", (40, 41), of_kafka("receive", 5)));
+            let batch = span((trace, 10, 0), CONSUMER, "process orders", (41, 61), of_kafka("process", 5));
+            let links: Vec<_> = (number - 4..=number).map(|sent| (sent, 2)).collect();
+            taken.push(linked(batch, &links));
+        }
+        line(vec![request(number, sent), of("ledger", "1", taken)])
+    });
+    // A message takes a fifth of the 20 ms of its batch.
+    assert_has(&text, &["topic = \"orders\"\nwork = \"4ms\"\n", "\nbatch = 5\n", "context = \"link\"\n"]);
+}
+
+#[test]
+fn a_topic_with_one_end_in_the_file_has_a_guessed_other_end() {
+    let attributes = || json!({ "messaging.system": "rabbitmq", "messaging.destination.name": "mails" });
+    let (text, told) = sketch(|number| {
+        let sent = span((number, 2, 1), PRODUCER, "mails publish", (20, 24), attributes());
+        line(vec![request(number, vec![sent])])
+    });
+    let parts = [
+        "system = \"rabbitmq\"",
+        "# guessed: no span consumes the topic\n[services.mails-consumer]",
+        "service = \"mails-consumer\"",
+    ];
+    assert_has(&text, &parts);
+    assert_eq!(told, "");
+    let (text, told) = sketch(|number| {
+        let taken = span((number, 2, 0), CONSUMER, "mails process", (0, 4), attributes());
+        line(vec![of("mailer", "1", vec![taken])])
+    });
+    assert!(text.contains("route = \"POST /mails-process\"") && !text.contains("[topics"), "{text}");
+    assert_eq!(told, "note: 100 messages drawn as requests: no span sends them");
+}
+
+/// A command for Redis, without an address.
+fn command(number: u64, id: u64, operation: &str, times: Times) -> Value {
+    let attributes = json!({
+        "db.system": "redis", "db.operation": operation, "db.statement": format!("{operation} page:7"),
+    });
+    span((number, id, 1), CLIENT, operation, times, attributes)
+}
+
+fn rendering(number: u64) -> Value {
+    let call = json!({ "http.request.method": "GET", "url.full": "http://pages/render" });
+    span((number, 3, 1), CLIENT, "GET", (4, 14), call)
+}
+
+#[test]
+fn a_cache_is_drawn_where_an_entry_stands_for_the_whole_answer() {
+    let (text, told) = sketch(|number| {
+        let mut spans = vec![command(number, 2, "GET", (1, 3))];
+        // One in four is not there.
+        if number.is_multiple_of(4) {
+            spans.extend([rendering(number), command(number, 4, "SET", (15, 17))]);
+        }
+        line(vec![request(number, spans)])
+    });
+    let parts = [
+        "caches = [\"redis\"]",
+        "calls = \"pages/render\"",
+        "75.0 %",
+        "cache-in = \"redis\"",
+        "[caches.redis]\nlatency = \"1ms\"",
+    ];
+    assert_has(&text, &parts);
+    assert_eq!(told, "");
+}
+
+#[test]
+fn an_entry_that_a_request_only_begins_with_stays_part_of_its_work() {
+    let (text, told) = sketch(|number| {
+        line(vec![request(number, vec![command(number, 2, "GET", (1, 3)), rendering(number)])])
+    });
+    assert!(text.contains("span = \"GET\"\ndatabase = \"redis\"") && !text.contains("[caches"), "{text}");
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_statement_of_another_dialect_is_asked_of_tables_that_it_names() {
+    let (text, told) = sketch(|number| {
+        let asked = |id: u64, text: String, times: Times| {
+            let attributes = json!({ "db.system": "mysql", "db.name": "shop", "db.statement": text });
+            span((number, id, 1), CLIENT, "shop", times, attributes)
+        };
+        let select = format!("SELECT `name`, `price` FROM `shop`.`items` WHERE `id` = {number} LIMIT 1");
+        let insert = format!("INSERT INTO log (item, at) VALUES ({number}, now())");
+        let statements = vec![
+            asked(2, select, (1, 3)),
+            asked(3, insert, (4, 14)),
+            asked(4, "SELECT MAKE_SET(1, 'a')".to_owned(), (15, 16)),
+        ];
+        line(vec![request(number, statements)])
+    });
+    let parts = [
+        "# \"mysql\" in the traces.",
+        "span = \"shop\"\ndatabase = { system = \"mysql\", namespace = \"shop\" }\n",
+        "[databases.shop-db]\ntables = '''\nCREATE TABLE \"items\" (\n  \"id\" BIGSERIAL,\n",
+        "  \"at\" TIMESTAMPTZ DEFAULT now()",
+        "  SELECT \"name\", \"price\" FROM \"items\" WHERE \"id\" = {id} LIMIT 1;\n",
+        "  INSERT INTO log (item, at) VALUES ({1..1000}, now())\n",
+        // 30 ms without 2 ms and 10 ms.
+        "work = \"18ms\"",
+        "latency = \"99",
+        "commit = \"8.00",
+    ];
+    assert_has(&text, &parts);
+    let note = "note: 100 statements without SQL that can be drawn: the tables that it names do not take it";
+    assert_eq!(told, note);
 }
 
 #[test]

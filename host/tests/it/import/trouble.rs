@@ -59,3 +59,85 @@ fn one_request_gives_a_topology_with_a_guessed_rate() {
 fn a_flag_that_cannot_be_is_refused() {
     refused(&import(&["traces.jsonl", "--name", "a b"]), &["\"a b\" is not a name"]);
 }
+
+/// A request of each text, as a statement, and a message of each name.
+fn hostile(statements: &[String], topics: &[String]) -> String {
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let span = |trace: usize, (id, parent, kind): (u64, u64, u8), attributes: Vec<serde_json::Value>| {
+        let start = 1_000_000_000 + trace as u64 * 1_000_000;
+        json!({
+            "traceId": format!("{:032x}", trace + 1), "spanId": format!("{id:016x}"), "kind": kind, "name": "send",
+            "parentSpanId": if parent == 0 { String::new() } else { format!("{parent:016x}") },
+            "startTimeUnixNano": start.to_string(), "endTimeUnixNano": (start + 500_000).to_string(),
+            "attributes": attributes,
+        })
+    };
+    let trace = |trace: usize| {
+        let mut spans = vec![span(trace, (1, 0, 2), vec![text("http.route", "/a")])];
+        let database = |statement: &String| {
+            vec![
+                text("db.system.name", "postgresql"),
+                text("db.namespace", "a"),
+                text("db.query.text", statement),
+            ]
+        };
+        let topic = |topic: &String| {
+            vec![text("messaging.system", "kafka"), text("messaging.destination.name", topic)]
+        };
+        spans.extend(statements.get(trace).map(|statement| span(trace, (2, 1, 3), database(statement))));
+        spans.extend(topics.get(trace).map(|name| span(trace, (3, 1, 4), topic(name))));
+        let resource = json!({ "attributes": [text("service.name", "a")] });
+        json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": spans }] }] }).to_string()
+            + "\n"
+    };
+    (0..statements.len().max(topics.len())).map(trace).collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn nothing_in_a_statement_or_a_name_gets_out_of_its_place() {
+    let statements = [
+        r#"SELECT "a\""b'''" FROM "t""); DROP TABLE x; --" WHERE c = 'd'; DELETE FROM e"#,
+        r#"SELECT "a''' \ b" FROM "x""y)" WHERE c = 1"#,
+        r#"SELECT "a{b}" FROM t WHERE c = '}{'"#,
+        "SELECT \"new\nline\" FROM t",
+        "SELECT \0 FROM t",
+        "SELECT 'open",
+        r#"INSERT INTO "sqlite_master" (a) VALUES (1)"#,
+        "SELECT ((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((1",
+    ];
+    let topics = owned(&["a", "a\"b", "a'''\n[services.x]", "{id}", "", "ü% 3x", "a.b_c-D"]);
+    let desk = Desk::new();
+    // Each statement is asked by most requests of its file.
+    for statement in statements {
+        let all = vec![statement.to_owned(); 10];
+        let (topology, _) = desk.import(&desk.write("t.jsonl", hostile(&all, &topics)));
+        let text = std::fs::read_to_string(topology).expect("a topology");
+        let table: toml::Table = text.parse().expect("TOML");
+        assert!(table["services"].as_table().expect("services").get("x").is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_file_with_more_than_there_is_room_for_is_cut_and_counted() {
+    let mut statements = vec![format!("SELECT {} 1", "a, ".repeat(400_000))];
+    statements.extend((0..12_000).map(|at| format!("SELECT a FROM t{at} WHERE b = 1")));
+    let topics: Vec<_> = (0..12_000).map(|at| format!("topic-{at}")).collect();
+    let desk = Desk::new();
+    let (_, imported) = desk.import(&desk.write("t.jsonl", hostile(&statements, &topics)));
+    let parts = [
+        "1 statement without SQL that can be drawn",
+        "2,000 spans left out: there are more than 10,000 topics",
+    ];
+    said(&imported, &parts);
+    let columns: Vec<_> = (0..150).map(|at| format!("c{at}")).collect();
+    let wide = vec![format!("SELECT {} FROM t WHERE b = 1", columns.join(", ")); 10];
+    let (_, imported) = desk.import(&desk.write("t.jsonl", hostile(&wide, &[])));
+    said(
+        &imported,
+        &["10 statements without SQL that can be drawn: the tables that it names do not take it"],
+    );
+}
