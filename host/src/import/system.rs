@@ -98,6 +98,8 @@ pub struct Kept {
     /// All commands for it.
     pub gets: u64,
     pub sets: u64,
+    /// The time of the requests that set an entry.
+    pub making: u128,
 }
 
 /// The time of a request without its calls, and of which parts it is.
@@ -376,7 +378,10 @@ impl Route {
             let kept = self.kept.entry(store).or_default();
             (kept.gets, kept.sets) = (kept.gets + gets, kept.sets + sets);
             kept.requests += u64::from(gets > 0);
-            kept.misses += u64::from(gets > 0 && sets > 0);
+            if gets > 0 && sets > 0 {
+                kept.misses += 1;
+                kept.making += u128::from(request.end - request.start);
+            }
             kept.busy_hits += u64::from(gets > 0 && sets == 0 && is_busy);
         }
         // A dead letter is sent by who has failed.

@@ -1,7 +1,8 @@
 //! How long a cache keeps the answers of a route, so that as many are found as were recorded.
 //!
-//! An entry is kept for a time from when it was set, and asked for again after it. Of n entries that are
-//! asked for at a rate r together, the share h is found if that time is h / (1 - h) × n / r.
+//! An entry is missed, made and kept for a time; then it is asked for again. While it is made, others miss it
+//! too. The time for which it is kept follows from the rate at which one entry is asked for, and from the
+//! share that is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use super::stores::Stores;
 pub const VALUES: u64 = 1_000;
 
 /// The part of the recorded time for which an entry is kept at most, where values can be fewer.
-const OF_WINDOW: f64 = 0.1;
+const OF_WINDOW: f64 = 0.05;
 
 /// An entry is kept no shorter and no longer.
 const SHORTEST: f64 = 1e-3;
@@ -58,8 +59,7 @@ impl Keeping {
             let entries: f64 = path::parameters(&names.paths[*route as usize])
                 .map(|name| keeping.values(name) as f64)
                 .product();
-            let lasting = (odds(kept) * entries / rate(kept)).clamp(SHORTEST, LONGEST);
-            keeping.lasting.insert(*route, (lasting * 1e3) as Nanos * 1_000_000);
+            keeping.lasting.insert(*route, (lasting(kept, entries / rate(kept)) * 1e3) as Nanos * 1_000_000);
         }
         keeping
     }
@@ -73,6 +73,15 @@ impl Keeping {
     pub fn lasting(&self, route: u32) -> Nanos {
         self.lasting.get(&route).copied().unwrap_or(0)
     }
+}
+
+/// How long an entry is kept that is asked for once in `interval`: seconds. From one miss to the next pass
+/// the time to make it, the time for which it is kept, and an interval.
+fn lasting(kept: &Kept, interval: f64) -> f64 {
+    let misses = kept.misses.max(1) as f64;
+    let making = kept.making as f64 / 1e9 / misses;
+    let cycle = (interval + making) * kept.requests as f64 / misses;
+    (cycle - making - interval).clamp(SHORTEST, LONGEST)
 }
 
 /// How many lookups find an entry for each that does not.

@@ -240,6 +240,7 @@ impl Stores {
                 sum.busy_hits += of.busy_hits;
                 sum.gets += of.gets;
                 sum.sets += of.sets;
+                sum.making += of.making;
             }
         }
         let is_keeping = |kept: &Kept| {
