@@ -21,6 +21,8 @@ const SAME: f64 = 0.02;
 const LINES_OFF: f64 = 0.02;
 const LINES_ERROR: f64 = 0.3;
 
+const MINUTE: Nanos = 60_000_000_000;
+
 /// Times below this are compared as if they were as long: nanoseconds.
 const SHORT: f64 = 1_000.0;
 
@@ -71,12 +73,18 @@ pub fn halves(times: &mut [Nanos]) -> String {
     if sigma <= SAME || median == 0 {
         return fixed((mean / 2.0) as Nanos);
     }
-    format!("{{ lognormal = {{ median = {:?}, sigma = {sigma:?} }} }}", clock::show(rounded(median)))
+    format!("{{ lognormal = {{ median = {:?}, sigma = {sigma:?} }} }}", shown(rounded(median)))
 }
 
 /// How one time is written.
 pub fn fixed(time: Nanos) -> String {
-    format!("{:?}", clock::show(rounded(time)))
+    format!("{:?}", shown(rounded(time)))
+}
+
+/// A time as a number and one unit: the scripted guest takes no `1m30s`.
+pub fn shown(time: Nanos) -> String {
+    let text = clock::show(time);
+    if time < MINUTE { text } else { format!("{}s", time as f64 / 1e9) }
 }
 
 /// To four digits: more would only look exact.
@@ -110,7 +118,7 @@ fn lognormal(times: &[Nanos]) -> Option<String> {
     if sigma <= 0.0 || !NORMAL.iter().all(is_near) {
         return None;
     }
-    let median = clock::show(rounded(quantile(times, 500)));
+    let median = shown(rounded(quantile(times, 500)));
     Some(format!("{{ lognormal = {{ median = {median:?}, sigma = {sigma:?} }} }}"))
 }
 
@@ -169,6 +177,7 @@ mod tests {
         assert_eq!(distribution(&mut [430]), "\"430ns\"");
         assert_eq!(distribution(&mut [430; 100]), "\"430ns\"");
         assert_eq!(distribution(&mut [36_634_623; 3]), "\"36.63ms\"");
+        assert_eq!(distribution(&mut [65_432_100_000; 3]), "\"65.43s\"");
     }
 
     /// A distribution as the topology reads what is written.

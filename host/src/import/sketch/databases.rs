@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clock;
 use crate::model::Nanos;
 
 use super::super::bounds::MAX_DATABASE_STATEMENTS;
@@ -214,7 +213,7 @@ fn calibrate(database: &mut Database, names: &Names, all: BTreeMap<u32, Asked>, 
     let steps = if is_free { ", step = \"0ns\", row = \"0ns\"" } else { "" };
     database.latency = latency;
     database.cost =
-        format!("{{ statement = {:?}{steps}{} }}", clock::show(statement), of_commit.unwrap_or_default());
+        format!("{{ statement = {:?}{steps}{} }}", fit::shown(statement), of_commit.unwrap_or_default());
     database.models = all
         .iter()
         .map(|(number, asked)| {

@@ -246,7 +246,7 @@ impl Stores {
         let is_keeping = |kept: &Kept| {
             let (requests, hits) = (kept.requests as f64, (kept.requests - kept.misses) as f64);
             requests >= NEARLY_ALL * reached
-                && requests > 0.0
+                && kept.misses > 0
                 && kept.gets as f64 <= requests * (1.0 + NEARLY_NONE)
                 && kept.sets as f64 <= kept.misses as f64 * (1.0 + NEARLY_NONE)
                 && kept.busy_hits as f64 <= NEARLY_NONE * hits

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::clock;
 use crate::error::{INFALLIBLE, quote};
 
+use super::super::fit;
 use super::super::notes::comment;
 use super::super::sketch::{Cache, Database, RouteSketch, Sketch, Subscription, Topic};
 use super::super::trace::Came;
@@ -52,8 +53,7 @@ pub fn of_route(text: &mut String, route: &RouteSketch) {
             text,
             &format!("guessed: kept for as long as it takes to find {percent:.1} % of the answers"),
         );
-        writeln!(text, "cache = {:?}\ncache-in = {}", clock::show(*lasting), quoted(cache))
-            .expect(INFALLIBLE);
+        writeln!(text, "cache = {:?}\ncache-in = {}", fit::shown(*lasting), quoted(cache)).expect(INFALLIBLE);
     }
 }
 

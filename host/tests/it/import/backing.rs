@@ -30,7 +30,12 @@ fn statements(report: &Value) -> BTreeMap<(String, String), (f64, f64)> {
 fn messages(report: &Value) -> BTreeMap<(String, Option<String>), f64> {
     let mut found = BTreeMap::new();
     let text = |row: &Value, name: &str| row[name].as_str().expect("a text").to_owned();
-    for topic in rows(report, "topics").iter().filter(|topic| topic["published"].as_u64() > Some(0)) {
+    for topic in report["topics"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|topic| topic["published"].as_u64() > Some(0))
+    {
         found.insert((text(topic, "topic"), None), topic["rate"].as_f64().expect("a rate"));
         for group in rows(topic, "groups") {
             let rate = group["rate"].as_f64().expect("a rate");
