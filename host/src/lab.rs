@@ -1,19 +1,32 @@
 //! `simhost lab`: exercises that check themselves, over seeds.
 //!
 //! - `catalogue` has the labs, whose `manifest` is `lab.toml`; `files` and `state` are the student's folder;
-//! - `judge` runs a submission over seeds, each run a `cell`, and asks every check: `find` answers by numbers
-//!   of reports, which `measure` names; `frozen` may not be changed, `salt` is hidden seeds and names;
-//! - `verdict` is the result, `text` says it to a person, `witness` finds the trace that shows a failure.
+//! - `judge` runs a submission over seeds, each run a `cell`, and asks every check. What it finds is a
+//!   `finding`: `find` of reports, whose numbers `measure` names; `shape` of spans, `path` of one trace;
+//!   `answers` of what the student has found out; `contract` of a guest. `frozen` may not be changed,
+//!   `salt` is hidden seeds and names;
+//! - `verdict` is the result, `text` says it to a person, `formats` to programs; `witness` finds the trace
+//!   that shows a failure, `changes` what a solution changes;
+//! - `grade` checks many submissions, `develop` is for the authors of labs.
 
+mod answers;
 pub mod catalogue;
 pub mod cell;
+pub mod changes;
+mod contract;
+pub mod develop;
 pub mod files;
 mod find;
+mod finding;
+pub mod formats;
 mod frozen;
+pub mod grade;
 pub mod judge;
 pub mod manifest;
 mod measure;
+mod path;
 pub mod salt;
+mod shape;
 pub mod state;
 pub mod text;
 pub mod verdict;

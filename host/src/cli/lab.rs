@@ -1,8 +1,11 @@
 //! `simhost lab`: exercises that check themselves.
 
 mod check;
+mod develop;
 mod folder;
+mod grade;
 mod list;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,10 +33,24 @@ enum Command {
     List(list::List),
     /// Write the files of a lab into a new folder
     Start(folder::Start),
+    /// Write the telemetry of the system that a lab is about, where its topology is hidden
+    Record(folder::Record),
     /// Judge what you have done, over several seeds
     Check(check::Check),
     /// Draw the trace that shows why the last check has failed
     Show(check::Show),
+    /// Check again whenever a file is saved
+    Watch(watch::Watch),
+    /// Give the next hint
+    Hint(folder::Hint),
+    /// Show the solution, with an explanation
+    Reveal(folder::Reveal),
+    /// Write the starter again; your files are moved aside
+    Reset(folder::Reset),
+    /// For teachers: check many submissions, each in a process of its own
+    Grade(grade::GradeAll),
+    /// For the authors of labs
+    Dev(develop::Dev),
 }
 
 impl Labs {
@@ -41,8 +58,15 @@ impl Labs {
         let done = match self.command {
             Command::List(list) => list.execute(),
             Command::Start(start) => start.execute(),
+            Command::Record(record) => record.execute(),
             Command::Check(check) => check.execute(),
             Command::Show(show) => show.execute(),
+            Command::Watch(watch) => watch.execute(),
+            Command::Hint(hint) => hint.execute(),
+            Command::Reveal(reveal) => reveal.execute(),
+            Command::Reset(reset) => reset.execute(),
+            Command::Grade(grade) => grade.execute(),
+            Command::Dev(dev) => dev.execute(),
         };
         done.unwrap_or_else(|refused| refuse(&refused))
     }
@@ -66,9 +90,8 @@ impl Folder {
     fn open(&self) -> Result<(Lab, State), Refused> {
         if !self.folder.is_dir() {
             let problem = Problem::new(format!("there is no folder {}", self.folder.display()));
-            return Err(refused(
-                problem.help("`simhost lab start NAME` makes one, `simhost lab list` has the names"),
-            ));
+            let help = "`simhost lab start NAME` makes one, `simhost lab list` has the names";
+            return Err(refused(problem.help(help)));
         }
         let state = State::read(&self.folder);
         let remembered =

@@ -1,6 +1,7 @@
 //! One run of a check: a topology, a seed, and which faults are on. It is the same run that
 //! `simhost run --virtual` makes, in this process, with its records in memory.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -9,8 +10,13 @@ use tokio::time::Instant;
 
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, quote};
-use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Nanos, Replay, Schema, Traffic};
-use crate::run::{Destinations, Failure, Intent, Options, Plan, RunError, RunEvent, Show};
+use crate::model::{
+    Arrivals, Code, DoorFault, Draw, Effect, Ingress, Model, Names, Nanos, Replay, Schema, Traffic,
+};
+use crate::run::{
+    Destinations, Failure, Intent, Options, Plan, Reply, RequestFlag, RunError, RunEvent, RunOutcome, Show,
+};
+use crate::telemetry::console::Style;
 use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::record::{Resource, SpanRecord};
 use crate::telemetry::signal::{Batch, Signal, Signals};
@@ -40,6 +46,16 @@ pub struct Cell<'a> {
     pub faults: Option<&'a [String]>,
     /// Whether its spans are kept.
     pub spans: bool,
+    /// Whether the sampling of the topology is left out, so that every trace is kept.
+    pub every_trace: bool,
+}
+
+/// A request that is sent to a service.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `POST /orders {…}`.
+    pub text: String,
+    pub headers: Vec<(String, String)>,
 }
 
 /// What is left of a run.
@@ -112,7 +128,20 @@ impl World {
     /// # Errors
     /// The guests or other files are wrong, or the run does not come to its end.
     pub fn run(&self, cell: Cell<'_>) -> Result<Ran, Trouble> {
-        let plan = Plan::from_topology(self.topology.clone(), self.options(cell), Intent::Run, |_| None);
+        let mut topology = self.topology.clone();
+        if cell.every_trace {
+            topology.model.telemetry.sampling = None;
+        }
+        self.keep(topology, self.options(cell), cell).map(|(ran, _)| ran)
+    }
+
+    fn keep(
+        &self,
+        topology: Topology,
+        options: Options,
+        cell: Cell<'_>,
+    ) -> Result<(Ran, RunOutcome), Trouble> {
+        let plan = Plan::from_topology(topology, options, Intent::Run, |_| None);
         let plan = plan.map_err(Trouble::Refused)?;
         let resources = plan.resources();
         let (keep, kept) = Keep::new(if cell.spans { SPANS_AT_MOST } else { 0 });
@@ -123,7 +152,73 @@ impl World {
             return Err(Trouble::Failed(Problem::new(what).help(help)));
         }
         let (spans, lost) = if cell.spans { kept.recv().unwrap_or_default() } else { Default::default() };
-        Ok(Ran { report: json(&outcome.report), spans, lost, resources })
+        Ok((Ran { report: json(&outcome.report), spans, lost, resources }, outcome))
+    }
+
+    /// The run that is recorded for observation, with its truth: lines of JSON.
+    ///
+    /// # Errors
+    /// The files are wrong, or the run does not come to its end.
+    pub fn observe(&self, seed: u64) -> Result<(Ran, Vec<Value>), Trouble> {
+        let cell = Cell { seed, faults: None, spans: true, every_trace: false };
+        let failed =
+            |error: std::io::Error| Trouble::Failed(files::cannot("write to", &std::env::temp_dir(), &error));
+        let truth = tempfile::Builder::new().prefix("simhost-lab-").tempdir().map_err(failed)?;
+        let file = truth.path().join("truth.jsonl");
+        let mut options = self.options(cell);
+        options.destinations.truth = Some(file.clone());
+        options.no_counterfactual = true;
+        let (ran, _) = self.keep(self.topology.clone(), options, cell)?;
+        let text = std::fs::read_to_string(&file).map_err(failed)?;
+        Ok((ran, text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()))
+    }
+
+    /// Makes the run that [`observe`](Self::observe) makes, writes its records to a file, and gives its
+    /// report as text, without what would tell of its faults.
+    ///
+    /// # Errors
+    /// The files are wrong, the run does not come to its end, or the file cannot be written.
+    pub fn record(&self, seed: u64, out: &Path, style: Style) -> Result<String, Trouble> {
+        let cell = Cell { seed, faults: None, spans: false, every_trace: false };
+        let mut options = Options { blind: true, ..self.options(cell) };
+        options.destinations.out = Some(out.to_owned());
+        options.destinations.exemplars = true;
+        let plan = Plan::from_topology(self.topology.clone(), options, Intent::Run, |_| None);
+        let mut outcome =
+            plan.map_err(Trouble::Refused)?.run_with(Vec::new(), self.on_event).map_err(Trouble::from)?;
+        if let Some(Failure { what, help }) = outcome.failures.pop() {
+            return Err(Trouble::Failed(Problem::new(what).help(help)));
+        }
+        Ok(outcome.report.text(style))
+    }
+
+    /// Sends requests to a service from outside, one after the other, while no load runs.
+    ///
+    /// # Errors
+    /// The files are wrong, or the run does not come to its end.
+    pub fn ask(&self, seed: u64, service: &str, asked: &[Asked]) -> Result<Vec<Reply>, Trouble> {
+        let cell = Cell { seed, faults: None, spans: false, every_trace: false };
+        let mut topology = self.topology.clone();
+        let Some(to) = topology.model.find(service) else {
+            let what = format!("the topology has no service {}", quote(service));
+            return Err(Trouble::Failed(Problem::new(what).help("put it back: the lab asks it")));
+        };
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        topology.model.ingress = Some(Ingress { listen, to });
+        let request = |asked: &Asked| {
+            let flag: RequestFlag =
+                asked.text.parse().map_err(|why: String| Trouble::Failed(Problem::new(why)))?;
+            Ok(flag.with_headers(asked.headers.clone()))
+        };
+        let requests = asked.iter().map(request).collect::<Result<_, Trouble>>()?;
+        let options = Options { requests, stop_after: None, ..self.options(cell) };
+        self.keep(topology, options, cell).map(|(_, outcome)| outcome.replies)
+    }
+
+    /// The same topology, run for another length of time.
+    pub fn lasting(&self, length: Nanos) -> Self {
+        let Self { topology, key_name, on_event, .. } = self;
+        Self { topology: topology.clone(), length, key_name: key_name.clone(), on_event: *on_event }
     }
 
     fn options(&self, cell: Cell<'_>) -> Options {

@@ -2,28 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::context::TraceId;
-
 use super::cell::Ran;
+use super::finding::{Finding, judged};
 use super::manifest::{Bound, Check, Kind, Wanted};
 use super::measure::{Metric, Unit};
-
-/// What one check has found in the runs of one seed.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    pub passed: bool,
-    pub got: Option<String>,
-    pub want: String,
-    /// In place of `got`: what a person reads.
-    pub message: String,
-    pub trace: Option<TraceId>,
-}
+use super::shape;
 
 /// A run that a check looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     pub of_starter: bool,
     pub faults: Option<Vec<String>>,
+    /// Whether every trace is kept, whatever the sampling of the topology says.
+    pub every_trace: bool,
 }
 
 /// The runs of one seed.
@@ -32,44 +23,79 @@ pub struct Runs {
     pub runs: Vec<(Need, Ran)>,
 }
 
-/// What a check finds in the runs of a seed.
-pub fn find(check: &Check, runs: &Runs) -> Finding {
-    let own = runs.find(false, check.faults.as_deref());
+/// The runs that a check looks at.
+pub fn needs(check: &Check) -> Vec<Need> {
+    let need = |of_starter, faults| Need { of_starter, faults, every_trace: false };
+    let own = need(false, check.faults.clone());
+    let starter = need(true, check.faults.clone());
     match &check.kind {
-        Kind::Report { metric, per, bound } => report(own, metric, per.as_ref(), bound),
+        Kind::Report { .. } | Kind::Edges(Wanted::These(_)) | Kind::Spans(..) | Kind::CriticalPath(_) => {
+            vec![own]
+        }
+        Kind::Compare { .. } | Kind::Edges(Wanted::AsAtTheStart) => vec![own, starter],
+        Kind::Undone { .. } => vec![own, starter, need(true, Some(Vec::new()))],
+        Kind::Sampled(_) => vec![own.clone(), Need { every_trace: true, ..own }],
+        Kind::Answer(_) | Kind::Guest(_) => Vec::new(),
+    }
+}
+
+/// Whether a check looks at spans.
+pub const fn needs_spans(check: &Check) -> bool {
+    matches!(check.kind, Kind::Spans(..) | Kind::CriticalPath(_) | Kind::Sampled(_))
+}
+
+/// What a check finds in the runs of a seed; none of what is asked of a student, or of one service.
+pub fn find(check: &Check, runs: &Runs) -> Option<Finding> {
+    let own = || runs.find(false, check.faults.as_deref(), false);
+    Some(match &check.kind {
+        Kind::Answer(_) | Kind::Guest(_) => return None,
+        Kind::Report { metric, per, bound } => report(own(), metric, per.as_ref(), bound),
         Kind::Compare { metric, bound } => {
             let ratio = |got: f64, was: f64| if was == got { 1.0 } else { got / was };
             let number = runs.numbers(check, metric).map(|[got, was]| ratio(got, was));
-            judged(number, Unit::Share, bound, &format!("{} by that of the starter", metric.written()))
+            judged(number, Unit::Share, bound, &format!("{}, as a share of the starter's,", metric.written()))
         }
         Kind::Undone { metric, bound } => {
-            let clean = number(runs.find(true, Some(&[])), metric);
+            let clean = number(runs.find(true, Some(&[]), false), metric);
             let number = runs.numbers(check, metric).zip(clean).map(|([got, was], clean)| {
                 // Where nothing was damaged nothing can be undone.
                 if was == clean { if got <= was { 1.0 } else { 0.0 } } else { (was - got) / (was - clean) }
             });
-            judged(number, Unit::Share, bound, &format!("of the damage to {} undone", metric.written()))
+            judged(
+                number,
+                Unit::Share,
+                bound,
+                &format!("the share of the damage to {} that is undone", metric.written()),
+            )
         }
         Kind::Edges(wanted) => {
             let wanted = match wanted {
-                Wanted::AsAtTheStart => edges(runs.find(true, check.faults.as_deref())),
+                Wanted::AsAtTheStart => edges(runs.find(true, check.faults.as_deref(), false)),
                 Wanted::These(pairs) => pairs.iter().cloned().collect(),
             };
-            compare_edges(&edges(own), &wanted)
+            compare_edges(&edges(own()), &wanted)
         }
-    }
+        Kind::Spans(of, ask) => shape::spans(own(), of, ask),
+        Kind::CriticalPath(check) => shape::critical_path(own(), check),
+        Kind::Sampled(wanted) => {
+            shape::sampled(own(), runs.find(false, check.faults.as_deref(), true), wanted)
+        }
+    })
 }
 
 impl Runs {
-    pub fn find(&self, of_starter: bool, faults: Option<&[String]>) -> &Ran {
-        let is = |need: &Need| need.of_starter == of_starter && need.faults.as_deref() == faults;
+    fn find(&self, of_starter: bool, faults: Option<&[String]>, every_trace: bool) -> &Ran {
+        let is = |need: &Need| {
+            let same_world = need.of_starter == of_starter && need.every_trace == every_trace;
+            same_world && need.faults.as_deref() == faults
+        };
         let found = self.runs.iter().find(|(need, _)| is(need));
         &found.unwrap_or_else(|| panic!("a check at seed {} has named all its runs", self.seed)).1
     }
 
     /// A metric of the submission and of the starter.
     fn numbers(&self, check: &Check, metric: &Metric) -> Option<[f64; 2]> {
-        let of = |of_starter| number(self.find(of_starter, check.faults.as_deref()), metric);
+        let of = |of_starter| number(self.find(of_starter, check.faults.as_deref(), false), metric);
         Some([of(false)?, of(true)?])
     }
 }
@@ -89,18 +115,8 @@ fn report(ran: &Ran, metric: &Metric, per: Option<&Metric>, bound: &Bound) -> Fi
     }
 }
 
-/// A number beside its bound.
-fn judged(got: Option<f64>, unit: Unit, bound: &Bound, what: &str) -> Finding {
-    let want = bound.words(unit);
-    let (passed, message) = match got {
-        Some(got) => (bound.holds(got), format!("{} {what}; {want} is wanted", unit.show(got))),
-        None => (false, format!("there is no {what} to measure: nothing of it happened; {want} is wanted")),
-    };
-    Finding { passed, got: got.map(|got| unit.show(got)), want, message, trace: None }
-}
-
 /// The pairs of services of which one has called the other.
-fn edges(ran: &Ran) -> BTreeSet<(String, String)> {
+pub fn edges(ran: &Ran) -> BTreeSet<(String, String)> {
     let rows = ran.report["links"].as_array().map(Vec::as_slice).unwrap_or_default();
     let sent = rows.iter().filter(|row| row["count"].as_u64() > row["unsent"].as_u64());
     let ends = sent.filter_map(|row| Some((row["from"].as_str()?, row["to"].as_str()?)));
@@ -112,13 +128,16 @@ fn compare_edges(got: &BTreeSet<(String, String)>, wanted: &BTreeSet<(String, St
         edges.map(|(from, to)| format!("{from} -> {to}")).collect::<Vec<_>>().join(", ")
     };
     let (missing, new) = (show(&mut wanted.difference(got)), show(&mut got.difference(wanted)));
+    let (want, got) = (show(&mut wanted.iter()), show(&mut got.iter()));
     let parts = [("missing: ", missing), ("not wanted: ", new)];
     let parts: Vec<_> = parts
         .into_iter()
         .filter(|(_, edges)| !edges.is_empty())
         .map(|(what, edges)| what.to_owned() + &edges)
         .collect();
-    let (want, got) = (show(&mut wanted.iter()), show(&mut got.iter()));
+    if parts.is_empty() {
+        return Finding::passed(got, want);
+    }
     let message = format!("the calls between services are not those that are wanted: {}", parts.join("; "));
-    Finding { passed: parts.is_empty(), got: Some(got), want, message, trace: None }
+    Finding::failed(Some(got), want, message)
 }

@@ -1,6 +1,7 @@
 //! Judges a submission: runs it over seeds, and asks every check of every run.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -9,19 +10,26 @@ use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, list, quote};
 use crate::run::RunEvent;
 
+use super::answers::{self, Recording};
 use super::catalogue::Lab;
 use super::cell::{Cell, Trouble, World};
+use super::contract::contract;
 use super::files;
-use super::find::{Finding, Need, Runs, find};
+use super::find::{Need, Runs, find, needs, needs_spans};
+use super::finding::Finding;
 use super::frozen;
-use super::manifest::{Check, Kind, Wanted};
+use super::manifest::{Check, Kind, Question};
 use super::measure::Known;
+use super::salt;
 use super::verdict::{CheckRow, FrozenRow, SCHEMA, Verdict};
 
 /// A lab and a submission, ready to be judged.
 #[derive(Debug)]
 pub struct Bench<'a> {
     lab: &'a Lab,
+    /// That the names and the recording follow from.
+    salt: &'a str,
+    folder: PathBuf,
     /// The lab's own topology.
     starter: World,
     /// The student's; none if the lab's is hidden.
@@ -31,41 +39,40 @@ pub struct Bench<'a> {
     _stage: tempfile::TempDir,
 }
 
+/// What each check finds at a seed: none of what does not depend on it.
+type Found = (u64, Vec<Option<Finding>>);
+
 impl<'a> Bench<'a> {
-    /// Reads the submission in `folder`. The lab has the names that its salt gives.
+    /// Reads the submission in `folder`. The lab has the names that this salt gives.
     ///
     /// # Errors
     /// What is wrong with the files of the submission, or of the lab.
-    pub fn new(lab: &'a Lab, folder: &Path, on_event: fn(RunEvent)) -> Result<Self, Refused> {
+    pub fn new(lab: &'a Lab, salt: &'a str, folder: &Path, on_event: fn(RunEvent)) -> Result<Self, Refused> {
         let refused = |problem| Refused::new(None, vec![problem]);
-        let run = &lab.manifest.run;
-        let stage = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
-        let stage = stage
-            .map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
-        let mut tree = lab.variant("start");
-        if run.hidden {
-            tree.extend(lab.hidden());
-        }
-        let place = stage.path().join("start");
-        files::make_folder(&place, &tree).map_err(refused)?;
-        let starter = World::read(&place, &run.topology, run.length, None, on_event)?;
+        let (stage, starter) = stage(lab, salt, on_event)?;
         verify(lab, &starter)?;
+        let run = &lab.manifest.run;
         let key_name = starter.model().key_name.clone();
         let student = match run.hidden {
             true => None,
-            false => Some(World::read(folder, &run.topology, run.length, Some(&key_name), on_event)?),
+            false => {
+                let file = topology_of(lab, salt);
+                Some(World::read(folder, file, run.length, Some(&key_name), on_event)?)
+            }
         };
-        let mut bench = Self { lab, starter, student, frozen: None, _stage: stage };
-        bench.frozen = bench.violation(folder, &place).map_err(refused)?;
+        let place = stage.path().join("start");
+        let folder = folder.to_owned();
+        let mut bench = Self { lab, salt, folder, starter, student, frozen: None, _stage: stage };
+        bench.frozen = bench.violation(&place).map_err(refused)?;
         Ok(bench)
     }
 
     /// The first change that is not allowed.
-    fn violation(&self, folder: &Path, starter: &Path) -> Result<Option<FrozenRow>, Problem> {
+    fn violation(&self, starter: &Path) -> Result<Option<FrozenRow>, Problem> {
         let Some(frozen) = &self.lab.manifest.frozen else { return Ok(None) };
         for file in &frozen.files {
-            let (theirs, ours) = (folder.join(file), starter.join(file));
-            files::stay_within(folder, &theirs, &format!("the file {}", quote(file)))?;
+            let (theirs, ours) = (self.folder.join(file), starter.join(file));
+            files::stay_within(&self.folder, &theirs, &format!("the file {}", quote(file)))?;
             if files::read(&theirs).ok() != Some(files::read(&ours)?) {
                 return Ok(Some(FrozenRow { path: file.clone(), from: None, to: None }));
             }
@@ -73,8 +80,13 @@ impl<'a> Bench<'a> {
         let Some(student) = &self.student else { return Ok(None) };
         let guests = EMBEDDED.map(|(name, _)| name);
         // Names of files begin at one folder, or all of them would differ.
-        let found =
-            frozen::violation(&self.starter.topology, &student.topology, folder, &guests, &frozen.except);
+        let found = frozen::violation(
+            &self.starter.topology,
+            &student.topology,
+            &self.folder,
+            &guests,
+            &frozen.except,
+        );
         Ok(found.map(|frozen::Violation { path, from, to }| FrozenRow { path, from, to }))
     }
 
@@ -83,81 +95,129 @@ impl<'a> Bench<'a> {
         self.student.as_ref().unwrap_or(&self.starter)
     }
 
-    /// Runs all that the checks ask for at these seeds, as many at a time as there are processors.
+    /// Runs all that the checks ask for at these seeds, as many at a time as there are processors. `guesses`
+    /// says how often the answer to a question was wrong before, by the names of checks.
     ///
     /// # Errors
-    /// The guests are wrong, or a run does not come to its end.
-    pub fn judge(&self, seeds: &[u64]) -> Result<Verdict, Refused> {
+    /// The answers or the guests are wrong, or a run does not come to its end.
+    pub fn judge(&self, seeds: &[u64], guesses: &BTreeMap<String, u32>) -> Result<Verdict, Refused> {
         let checks = &self.lab.manifest.checks;
         if self.frozen.is_some() {
-            let rows = checks.iter().map(|check| row(check, &[])).collect();
-            return Ok(self.verdict(seeds, rows));
+            return Ok(self.verdict(seeds, checks.iter().map(|check| row(check, &[])).collect()));
         }
+        let mut answers = self.answers(guesses)?;
         let found = self.over(seeds).map_err(Trouble::into_refused)?;
-        let rows = checks.iter().enumerate().map(|(at, check)| {
-            let of_seeds: Vec<_> = found.iter().map(|(seed, findings)| (*seed, &findings[at])).collect();
-            row(check, &of_seeds)
+        let rows = checks.iter().enumerate().map(|(at, check)| match answers.remove(&at) {
+            Some(finding) => row(check, &[(None, &finding)]),
+            None => {
+                let of_seeds =
+                    found.iter().filter_map(|(seed, found)| Some((Some(*seed), found[at].as_ref()?)));
+                row(check, &of_seeds.collect::<Vec<_>>())
+            }
         });
         Ok(self.verdict(seeds, rows.collect()))
     }
 
+    /// What the checks find that are about answers, by their places.
+    fn answers(&self, guesses: &BTreeMap<String, u32>) -> Result<BTreeMap<usize, Finding>, Refused> {
+        let asked: Vec<_> = self.questions().collect();
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let questions: Vec<_> = asked.iter().map(|(_, _, question)| *question).collect();
+        let given = answers::read(&self.folder, &questions)?;
+        let recording = self.recording()?;
+        let found = asked.into_iter().map(|(at, check, question)| {
+            let wrong = guesses.get(&check.name).copied().unwrap_or(0);
+            let right = recording.right(question);
+            (at, answers::find(question, given.get(&question.key), right.as_ref(), wrong))
+        });
+        Ok(found.collect())
+    }
+
+    fn questions(&self) -> impl Iterator<Item = (usize, &Check, &Question)> {
+        let checks = self.lab.manifest.checks.iter().enumerate();
+        checks.filter_map(|(at, check)| match &check.kind {
+            Kind::Answer(question) => Some((at, check, question)),
+            _ => None,
+        })
+    }
+
+    /// What `simhost lab record` records, with its truth; of a lab without a recording nothing.
+    fn recording(&self) -> Result<Recording, Refused> {
+        let Some(length) = self.lab.manifest.record else { return Ok(Recording::default()) };
+        let seed = salt::recorded(&self.lab.manifest.id, self.salt);
+        let observed = self.starter.lasting(length).observe(seed);
+        let (ran, truth) = observed.map_err(Trouble::into_refused)?;
+        Ok(Recording { ran: Some(ran), truth })
+    }
+
+    /// The right answers, as `answers.toml` would have them, by their keys.
+    ///
+    /// # Errors
+    /// The recording cannot be made.
+    pub fn right_answers(&self) -> Result<BTreeMap<String, String>, Refused> {
+        let recording = self.recording()?;
+        let right = self.questions().filter_map(|(_, _, question)| {
+            Some((question.key.clone(), recording.right(question)?.written()))
+        });
+        Ok(right.collect())
+    }
+
     /// What each check finds at each seed.
-    fn over(&self, seeds: &[u64]) -> Result<Vec<(u64, Vec<Finding>)>, Trouble> {
+    fn over(&self, seeds: &[u64]) -> Result<Vec<Found>, Trouble> {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
-            while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let found = self.at(*seed);
+            while let Some((place, seed)) = {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                seeds.get(place).map(|seed| (place, *seed))
+            } {
+                let found = self.at(seed);
                 // The others need not begin if this one has failed.
                 if found.is_err() {
                     next.store(seeds.len(), Ordering::Relaxed);
                 }
-                done.push(found.map(|findings| (*seed, findings)));
+                done.push((place, found.map(|findings| (seed, findings))));
             }
             done
         };
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let workers = processors.min(self.world().at_once()).min(self.starter.at_once()).min(seeds.len());
-        let done: Vec<_> = thread::scope(|scope| {
+        let mut done: Vec<_> = thread::scope(|scope| {
             let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
             let join = |worker: thread::ScopedJoinHandle<'_, _>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             workers.into_iter().flat_map(join).collect()
         });
-        let mut done: Vec<_> = done.into_iter().collect::<Result<_, _>>()?;
-        let place = |seed: &u64| seeds.iter().position(|other| other == seed);
-        done.sort_by_key(|(seed, _)| place(seed));
-        Ok(done)
+        done.sort_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, found)| found).collect()
     }
 
     /// What each check finds at one seed. The runs are dropped with it.
-    fn at(&self, seed: u64) -> Result<Vec<Finding>, Trouble> {
-        let mut needs: Vec<Need> = Vec::new();
-        for need in self.lab.manifest.checks.iter().flat_map(|check| self.needs(check)) {
-            if !needs.contains(&need) {
-                needs.push(need);
+    fn at(&self, seed: u64) -> Result<Vec<Option<Finding>>, Trouble> {
+        let checks = &self.lab.manifest.checks;
+        let mut wanted: Vec<(Need, bool)> = Vec::new();
+        for check in checks {
+            for need in needs(check) {
+                match wanted.iter_mut().find(|(known, _)| *known == need) {
+                    Some((_, spans)) => *spans |= needs_spans(check),
+                    None => wanted.push((need, needs_spans(check))),
+                }
             }
         }
         let mut runs = Runs { seed, runs: Vec::new() };
-        for need in needs {
+        for (need, spans) in wanted {
             let world = if need.of_starter { &self.starter } else { self.world() };
-            let ran = world.run(Cell { seed, faults: need.faults.as_deref(), spans: false })?;
-            runs.runs.push((need, ran));
+            let cell = Cell { seed, faults: need.faults.as_deref(), spans, every_trace: need.every_trace };
+            runs.runs.push((need.clone(), world.run(cell)?));
         }
-        Ok(self.lab.manifest.checks.iter().map(|check| find(check, &runs)).collect())
-    }
-
-    /// The runs that a check looks at.
-    fn needs(&self, check: &Check) -> Vec<Need> {
-        let need = |of_starter, faults| Need { of_starter, faults };
-        let own = need(false, check.faults.clone());
-        let starter = need(true, check.faults.clone());
-        match &check.kind {
-            Kind::Report { .. } | Kind::Edges(Wanted::These(_)) => vec![own],
-            Kind::Compare { .. } | Kind::Edges(Wanted::AsAtTheStart) => vec![own, starter],
-            Kind::Undone { .. } => vec![own, starter, need(true, Some(Vec::new()))],
-        }
+        let finding = |check: &Check| match &check.kind {
+            Kind::Guest(wanted) => contract(self.world(), seed, wanted).map(Some),
+            _ => Ok(find(check, &runs)),
+        };
+        checks.iter().map(finding).collect()
     }
 
     /// The command that makes the run of a cell in the student's folder; none if its topology is hidden.
@@ -169,28 +229,88 @@ impl<'a> Bench<'a> {
             faults.map(|fault| format!(" --fault {}=off", fault.name)).collect::<String>()
         };
         let faults = cell.faults.map(off).unwrap_or_default();
-        let length = clock::show(run.length);
+        let (file, length) = (topology_of(self.lab, self.salt), clock::show(run.length));
         Some(format!(
-            "simhost run {} --virtual --for {length} --seed {}{faults} --out t.jsonl",
-            run.topology, cell.seed
+            "simhost run {file} --virtual --for {length} --seed {}{faults} --out t.jsonl",
+            cell.seed
         ))
     }
 
     fn verdict(&self, seeds: &[u64], checks: Vec<CheckRow>) -> Verdict {
-        let manifest = &self.lab.manifest;
         Verdict {
-            schema: SCHEMA,
-            lab: manifest.id.clone(),
-            title: manifest.title.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
             solved: self.frozen.is_none() && checks.iter().all(|check| check.passed),
             score: checks.iter().map(|check| check.score).sum(),
-            max: manifest.points(),
-            seeds: seeds.to_vec(),
+            error: None,
             frozen: self.frozen.clone(),
             checks,
+            ..broken(self.lab, seeds, "")
         }
     }
+}
+
+/// The result of a submission whose files are broken.
+pub fn broken(lab: &Lab, seeds: &[u64], error: &str) -> Verdict {
+    let manifest = &lab.manifest;
+    let not_judged = |check: &Check| CheckRow { message: "it was not judged".to_owned(), ..row(check, &[]) };
+    Verdict {
+        schema: SCHEMA,
+        lab: manifest.id.clone(),
+        title: manifest.title.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        solved: false,
+        score: 0.0,
+        max: manifest.points(),
+        seeds: seeds.to_vec(),
+        error: Some(error.trim().to_owned()),
+        frozen: None,
+        checks: manifest.checks.iter().map(not_judged).collect(),
+    }
+}
+
+/// The file of the topology: of several hidden ones the salt draws one.
+fn topology_of<'a>(lab: &'a Lab, salt: &str) -> &'a str {
+    let files = &lab.manifest.run.topologies;
+    &files[salt::drawn(&lab.manifest.id, salt, files.len())]
+}
+
+/// The lab's own topology, in a folder with its files.
+fn stage(lab: &Lab, salt: &str, on_event: fn(RunEvent)) -> Result<(tempfile::TempDir, World), Refused> {
+    let refused = |problem| Refused::new(None, vec![problem]);
+    let stage = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
+    let stage =
+        stage.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
+    let run = &lab.manifest.run;
+    let mut tree = lab.starter();
+    if run.hidden {
+        tree.extend(lab.hidden());
+    }
+    let place = stage.path().join("start");
+    files::make_folder(&place, &tree).map_err(refused)?;
+    let world = World::read(&place, topology_of(lab, salt), run.length, None, on_event)?;
+    Ok((stage, world))
+}
+
+/// Makes the recording of a lab: its records into a file, its report as text.
+///
+/// # Errors
+/// The lab has none, or it cannot be made.
+pub fn record(
+    lab: &Lab,
+    salt: &str,
+    out: &Path,
+    style: crate::telemetry::console::Style,
+    on_event: fn(RunEvent),
+) -> Result<String, Refused> {
+    let Some(length) = lab.manifest.record else {
+        let problem = Problem::new(format!("the lab {} has nothing to record", quote(&lab.manifest.id)));
+        return Err(Refused::new(
+            None,
+            vec![problem.help("run its topology: `simhost run topology.toml --virtual`")],
+        ));
+    };
+    let (_stage, world) = stage(lab, salt, on_event)?;
+    let seed = salt::recorded(&lab.manifest.id, salt);
+    world.lasting(length).record(seed, out, style).map_err(Trouble::into_refused)
 }
 
 /// Sees to it that what a manifest names is in the lab's topology.
@@ -220,32 +340,31 @@ fn verify(lab: &Lab, starter: &World) -> Result<(), Refused> {
 }
 
 /// The row of a check, from what it found at each seed.
-fn row(check: &Check, found: &[(u64, &Finding)]) -> CheckRow {
+fn row(check: &Check, found: &[(Option<u64>, &Finding)]) -> CheckRow {
     let failed = || found.iter().filter(|(_, finding)| !finding.passed);
     let passed = !found.is_empty() && failed().next().is_none();
     // The first one that fails tells most; of those that pass, any.
     let shown = failed().chain(found).next();
-    let seed = failed().next().map(|(seed, _)| *seed);
+    let worth = shown.map_or(1.0, |(_, finding)| finding.worth);
     CheckRow {
         name: check.name.clone(),
         kind: check.kind.name().to_owned(),
         passed,
-        score: if passed { f64::from(check.weight) } else { 0.0 },
+        score: if passed { f64::from(check.weight) * worth } else { 0.0 },
         max: check.weight,
         got: shown.and_then(|(_, finding)| finding.got.clone()),
         want: shown.map(|(_, finding)| finding.want.clone()).unwrap_or_default(),
-        seed,
-        failed_seeds: u32::try_from(failed().count()).unwrap_or(u32::MAX),
+        seed: failed().next().and_then(|(seed, _)| *seed),
+        failed_seeds: failed().filter(|(seed, _)| seed.is_some()).map(|_| 1).sum(),
         message: failed().next().map(|(seed, finding)| said(check, *seed, finding)).unwrap_or_default(),
         trace_id: failed().find_map(|(_, finding)| finding.trace).map(|id| id.to_string()),
     }
 }
 
-/// What a person reads of a failure: the lab's own words, if it has any.
-fn said(check: &Check, seed: u64, finding: &Finding) -> String {
-    let Some(say) = &check.say else { return finding.message.clone() };
-    let got = finding.got.as_deref().unwrap_or("nothing");
-    say.replace("{got}", got)
-        .replace("{want}", &check.kind.wanted().unwrap_or_else(|| finding.want.clone()))
-        .replace("{seed}", &seed.to_string())
+/// What a person reads of a failure: the lab's own words, if it has any and something was measured.
+fn said(check: &Check, seed: Option<u64>, finding: &Finding) -> String {
+    let (Some(say), Some(got)) = (&check.say, &finding.got) else { return finding.message.clone() };
+    let want = check.kind.wanted().unwrap_or_else(|| finding.want.clone());
+    let seed = seed.map(|seed| seed.to_string()).unwrap_or_default();
+    say.replace("{got}", got).replace("{want}", &want).replace("{seed}", &seed)
 }

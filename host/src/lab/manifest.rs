@@ -1,14 +1,22 @@
 //! `lab.toml`: what a lab is about, what is run, and what a solution has to do.
 
+mod answers;
 mod bound;
 mod checks;
+mod contract;
 mod kinds;
 mod numbers;
+mod selector;
+mod spans;
 
-pub use bound::Bound;
+pub use answers::{Fact, Of, Question, Truth};
+pub use bound::{Bound, Quantity};
 pub use checks::Check;
+pub use contract::{Contract, Step};
 pub use kinds::Kind;
 pub use numbers::Wanted;
+pub use selector::{Selector, matches};
+pub use spans::{Ask, CriticalPath, Sampled};
 
 use serde_json::json;
 use toml::de::DeTable;
@@ -57,8 +65,9 @@ pub struct Manifest {
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    pub topology: String,
-    /// Whether it lies in `hidden/`, and not in the student's folder.
+    /// One file of the student's folder; or several below `hidden/`, of which the salt draws one.
+    pub topologies: Vec<String>,
+    /// Whether they lie in `hidden/`, and not in the student's folder.
     pub hidden: bool,
     pub length: Nanos,
     pub seeds: Vec<u64>,
@@ -171,11 +180,21 @@ static RUN: Key<Sub, Required> = Key {
 static TOPOLOGY: Key<By<String>, Optional> =
     Key { name: "topology", of: FILE, absent: Optional("none"), says: "a file of the student's folder" };
 
-static HIDDEN: Key<By<String>, Optional> = Key {
+static HIDDEN: Key<By<Vec<String>>, Optional> = Key {
     name: "hidden",
-    of: FILE,
+    of: By {
+        words: "the name of a file, or a list of them",
+        schema: |defs| {
+            let file = (FILE.schema)(defs);
+            json!({ "anyOf": [file, { "type": "array", "items": file, "minItems": 1 }] })
+        },
+        read: |value| match value.item() {
+            toml::de::DeValue::Array(_) => value.list()?.iter().map(|item| (FILE.read)(item)).collect(),
+            _ => (FILE.read)(value).map(|file| vec![file]),
+        },
+    },
     absent: Optional("none"),
-    says: "in place of `topology`: a file in `hidden/`, which the student never sees",
+    says: "in place of `topology`: a file in `hidden/`, which the student never sees; of several the salt draws one",
 };
 
 const FILE: By<String> = By {
@@ -344,6 +363,13 @@ fn manifest(root: &Table<'_>) -> Option<Manifest> {
     let wrong = WRONG.open(root, "this wrong answer");
     let wrong = wrong.iter().map(|table| of_wrong(table, checks.as_deref().unwrap_or_default()));
     let wrong: Option<Vec<_>> = wrong.collect();
+    if let (Some(None) | None, Some(checks)) = (&record, &checks)
+        && let Some(check) = checks.iter().find(|check| check.kind.is_of_recording())
+    {
+        let problem = Problem::new(format!("the check {} asks for a recording", quote(&check.name)));
+        let help = "say how long it is: [record] for = \"4m\"; `simhost lab record` writes it";
+        CHECKS.need(root)?.refuse_key::<()>(problem.label("there is no [record]").help(help));
+    }
     let (lab, run) = (lab?, run?);
     Some(Manifest {
         run,
@@ -370,13 +396,7 @@ fn of_lab(table: &Table<'_>) -> Option<Manifest> {
         needs: needs?,
         after: after?,
         objectives: objectives?,
-        run: Run {
-            topology: String::new(),
-            hidden: false,
-            length: 0,
-            seeds: Vec::new(),
-            shuffle: Vec::new(),
-        },
+        run: Run { topologies: Vec::new(), hidden: false, length: 0, seeds: Vec::new(), shuffle: Vec::new() },
         record: None,
         frozen: None,
         checks: Vec::new(),
@@ -394,16 +414,16 @@ fn of_run(table: &Table<'_>) -> Option<Run> {
         let problem = Problem::new(format!("the lab has {} public seeds", seeds.len()));
         value.refuse::<()>(problem.help(format!("name 1 to {SEEDS_AT_MOST}, such as seeds = [101, 102]")));
     }
-    let (topology, hidden) = match (topology?, hidden?) {
-        (Some(topology), None) => (topology, false),
-        (None, Some(topology)) => (topology, true),
+    let (topologies, hidden) = match (topology?, hidden?) {
+        (Some(topology), None) => (vec![topology], false),
+        (None, Some(topologies)) if !topologies.is_empty() => (topologies, true),
         _ => {
             let problem = Problem::new("[run] names one topology: in the student's folder, or hidden");
             table.note(problem.help("write topology = \"topology.toml\", or hidden = \"topology.toml\""));
             return None;
         }
     };
-    Some(Run { topology, hidden, length: length?, seeds: seeds?, shuffle: shuffle? })
+    Some(Run { topologies, hidden, length: length?, seeds: seeds?, shuffle: shuffle? })
 }
 
 fn of_wrong(table: &Table<'_>, checks: &[Check]) -> Option<Wrong> {

@@ -37,6 +37,11 @@ pub fn recorded(lab: &str, salt: &str) -> u64 {
     number(lab, salt, "record", 0) % SEEDS
 }
 
+/// Which of `count` hidden topologies it is.
+pub fn drawn(lab: &str, salt: &str, count: usize) -> usize {
+    usize::try_from(number(lab, salt, "topology", 0) % count.max(1) as u64).unwrap_or_default()
+}
+
 /// New names of services: each list is permuted in itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(Vec<(String, String)>);

@@ -24,6 +24,8 @@ pub struct Verdict {
     pub max: u32,
     /// Those that were run; the hidden ones follow from the salt.
     pub seeds: Vec<u64>,
+    /// Why nothing was judged; null if the files could be read.
+    pub error: Option<String>,
     /// What was changed that may not be: then there are no points.
     pub frozen: Option<FrozenRow>,
     /// In the order of the lab.

@@ -25,6 +25,8 @@ pub struct RequestFlag {
     method: String,
     target: String,
     body: String,
+    /// Beside those that every request has.
+    headers: Vec<(String, String)>,
 }
 
 /// Its answer.
@@ -67,7 +69,13 @@ impl FromStr for RequestFlag {
         if !is_target(target) {
             return Err(format!("{target:?} is not a path: it starts with / and is percent-encoded"));
         }
-        Ok(Self { method: method.to_owned(), target: target.to_owned(), body: body.trim().to_owned() })
+        let headers = Vec::new();
+        Ok(Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            body: body.trim().to_owned(),
+            headers,
+        })
     }
 }
 
@@ -78,6 +86,11 @@ impl std::fmt::Display for RequestFlag {
 }
 
 impl RequestFlag {
+    /// The request with further headers.
+    pub fn with_headers(self, headers: Vec<(String, String)>) -> Self {
+        Self { headers, ..self }
+    }
+
     pub fn method(&self) -> &str {
         &self.method
     }
@@ -99,6 +112,9 @@ impl RequestFlag {
         if serde_json::from_str::<serde::de::IgnoredAny>(&self.body).is_ok() {
             headers.push("content-type", "application/json");
         }
+        self.headers
+            .iter()
+            .for_each(|(name, value)| headers.push(&name.to_ascii_lowercase(), value.as_str()));
         let request = Request {
             method: self.method.clone(),
             target: self.target.clone(),

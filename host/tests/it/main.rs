@@ -29,6 +29,7 @@ mod import;
 mod ingress;
 mod inventory;
 mod jobs;
+mod labs;
 mod lifecycle;
 mod load;
 mod look;

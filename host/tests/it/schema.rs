@@ -62,7 +62,7 @@ impl Schema {
 
 #[test]
 fn the_schemas_are_those_below_docs() {
-    for name in ["topology", "report", "truth", "diff", "check", "metrics", "control"] {
+    for name in ["topology", "report", "truth", "diff", "check", "metrics", "control", "lab", "lab-result"] {
         let path = root().join(format!("docs/{name}.schema.json"));
         let text = finish(simhost().args(["schema", name])).success().to_owned();
         if std::env::var_os("BLESS").is_some() {

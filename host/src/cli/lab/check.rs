@@ -1,22 +1,24 @@
 //! `simhost lab check` and `simhost lab show`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::error::{Problem, Refused};
+use crate::error::{Look, Problem, Refused};
+use crate::lab::catalogue::Lab;
 use crate::lab::cell::{Cell, Trouble};
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
 use crate::lab::state::{Last, State};
 use crate::lab::witness::{self, Sought};
-use crate::lab::{Bench, Verdict, salt, text};
+use crate::lab::{Bench, Verdict, formats, judge, salt, text};
 
 use super::super::terminal::style;
-use super::super::{REFUSED, complain, print};
-use super::folder::now;
+use super::super::{REFUSED, complain, print, refuse, write};
+use super::folder::{now, remember};
 use super::{Folder, refused, tell_or_quit};
 
 /// A check that takes longer is stopped: a guest may never end.
@@ -40,6 +42,33 @@ pub struct Check {
     /// The text that hidden seeds follow from [default: that of the start]
     #[arg(long, value_name = "TEXT")]
     salt: Option<String>,
+
+    /// How the result is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// Write the result to this file; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    out: PathBuf,
+
+    /// Take nothing from the folder's own state, and write none: the salt says the names too
+    #[arg(long, hide = true)]
+    graded: bool,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person
+    Text,
+    /// simhost's own JSON: `simhost schema lab-result`
+    Json,
+    /// JUnit XML
+    Junit,
+    /// results.json of Gradescope
+    Gradescope,
+    /// results.json of Exercism, version 3
+    Exercism,
 }
 
 #[derive(Debug, Args)]
@@ -48,36 +77,73 @@ pub struct Show {
     folder: Folder,
 }
 
-fn seeds(text: &str) -> Result<usize, String> {
+pub fn seeds(text: &str) -> Result<usize, String> {
     let seeds = text.parse().ok().filter(|seeds| (1..=SEEDS_AT_MOST).contains(seeds));
     seeds.ok_or_else(|| format!("write a whole number from 1 to {SEEDS_AT_MOST}"))
+}
+
+/// A result, with what shows its first failure to a person.
+struct Judged {
+    verdict: Verdict,
+    shown: String,
+    last: Option<Last>,
 }
 
 impl Check {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let (lab, mut state) = self.folder.open()?;
-        let folder = &self.folder.folder;
-        let watched = end_in_time();
+        if self.graded {
+            state = State { salt: self.salt.clone().unwrap_or_default(), ..State::default() };
+        }
         // Names are those of the start, whose files have them.
         let lab = lab.salted(&state.salt)?;
         let salt = self.salt.as_deref().unwrap_or(&state.salt);
         let seeds = salt::seeds(&lab.manifest.id, salt, &lab.manifest.run.seeds, self.seeds);
-        let bench = Bench::new(&lab, folder, tell_or_quit)?;
-        let mut verdict = bench.judge(&seeds)?;
-        let shown = match verdict.first_failure().filter(|_| verdict.frozen.is_none()) {
+        let watched = end_in_time();
+        let judged = self.judge(&lab, &state, &seeds);
+        drop(watched);
+        match judged {
+            Ok(judged) => {
+                if !self.graded {
+                    note(&mut state, &lab, &judged);
+                    remember(&state, &self.folder);
+                }
+                let written = self.write(&judged);
+                Ok(if judged.verdict.solved { written } else { ExitCode::FAILURE })
+            }
+            // Who reads documents gets one in any case.
+            Err(refused) if self.format != Format::Text => {
+                let verdict = judge::broken(&lab, &seeds, &refused.render(Look::PLAIN));
+                self.write(&Judged { verdict, shown: String::new(), last: None });
+                Ok(refuse(&refused))
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    fn judge(&self, lab: &Lab, state: &State, seeds: &[u64]) -> Result<Judged, Refused> {
+        let bench = Bench::new(lab, &state.salt, &self.folder.folder, tell_or_quit)?;
+        let mut verdict = bench.judge(seeds, &state.guesses)?;
+        // A grader looks at no trace.
+        let failure = verdict.first_failure().filter(|_| verdict.frozen.is_none() && !self.graded);
+        let (shown, last) = match failure {
             Some(at) => {
                 shown(&bench, &mut verdict, at, &lab.manifest.checks[at]).map_err(Trouble::into_refused)?
             }
             None => (String::new(), None),
         };
-        let (shown, last) = shown;
-        note(&mut state, &verdict, last);
-        if let Err(problem) = state.write(folder) {
-            complain("warning", &problem.message, problem.help.as_deref());
-        }
-        drop(watched);
-        let printed = print(&text::text(&verdict, style(), &shown));
-        Ok(if verdict.solved { printed } else { ExitCode::FAILURE })
+        Ok(Judged { verdict, shown, last })
+    }
+
+    fn write(&self, Judged { verdict, shown, .. }: &Judged) -> ExitCode {
+        let text = match self.format {
+            Format::Text => text::text(verdict, style(), shown),
+            Format::Json => formats::json(verdict),
+            Format::Junit => formats::junit(verdict),
+            Format::Gradescope => formats::gradescope(verdict),
+            Format::Exercism => formats::exercism(verdict),
+        };
+        write(&text, Some(&self.out))
     }
 }
 
@@ -94,7 +160,7 @@ fn shown(
         Some(id) => Some(Sought::Named(id)),
         None => check.kind.metrics().next().map(Sought::Worst),
     };
-    let cell = Cell { seed, faults: check.faults.as_deref(), spans: true };
+    let cell = Cell { seed, faults: check.faults.as_deref(), spans: true, every_trace: true };
     let found = sought.map(|sought| witness::find(bench.world(), cell, sought)).transpose()?.flatten();
     let mut last = Last { check: row.name.clone(), seed, faults: check.faults.clone(), trace: None };
     let Some(found) = found else { return Ok((String::new(), Some(last))) };
@@ -106,11 +172,19 @@ fn shown(
     Ok((text, Some(last)))
 }
 
-/// Notes an attempt.
-fn note(state: &mut State, verdict: &Verdict, last: Option<Last>) {
+/// Notes an attempt, with the answers that were wrong.
+fn note(state: &mut State, lab: &Lab, Judged { verdict, last, .. }: &Judged) {
+    state.lab.clone_from(&lab.manifest.id);
     state.attempts = state.attempts.saturating_add(1);
     state.checked = now();
-    state.last = last;
+    state.last.clone_from(last);
+    for check in &verdict.checks {
+        let is_wrong = check.kind == "answer" && !check.passed && check.got.is_some();
+        if is_wrong {
+            let wrong = state.guesses.entry(check.name.clone()).or_default();
+            *wrong = wrong.saturating_add(1);
+        }
+    }
     if verdict.solved && state.solved.is_none() {
         state.solved = now();
     }
@@ -125,8 +199,8 @@ impl Show {
         };
         let watched = end_in_time();
         let lab = lab.salted(&state.salt)?;
-        let bench = Bench::new(&lab, &self.folder.folder, tell_or_quit)?;
-        let cell = Cell { seed: *seed, faults: faults.as_deref(), spans: true };
+        let bench = Bench::new(&lab, &state.salt, &self.folder.folder, tell_or_quit)?;
+        let cell = Cell { seed: *seed, faults: faults.as_deref(), spans: true, every_trace: true };
         let found =
             witness::find(bench.world(), cell, Sought::Named(trace)).map_err(Trouble::into_refused)?;
         drop(watched);

@@ -1,19 +1,27 @@
-//! `simhost lab start` and what else writes a student's folder.
+//! `simhost lab start` and what else writes a student's folder, or reads from the lab to him.
 
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::clock;
-use crate::error::Refused;
-use crate::lab::catalogue;
-use crate::lab::files;
+use crate::error::{Problem, Refused, wrap};
+use crate::lab::catalogue::{self, Lab};
+use crate::lab::changes::changes;
 use crate::lab::state::State;
+use crate::lab::{files, judge};
+use crate::telemetry::console::Style;
 use crate::telemetry::console::text::moment;
 
-use super::super::print;
-use super::refused;
+use super::super::terminal::style;
+use super::super::{complain, print, say};
+use super::{Folder, refused, tell_or_quit};
+
+/// What `record` writes.
+const TELEMETRY: &str = "telemetry.jsonl";
+const REPORT: &str = "report.txt";
 
 #[derive(Debug, Args)]
 pub struct Start {
@@ -27,6 +35,34 @@ pub struct Start {
     /// A text from your teacher: hidden seeds and the names of services follow from it
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     salt: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Hint {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+#[derive(Debug, Args)]
+pub struct Reveal {
+    #[command(flatten)]
+    folder: Folder,
+
+    /// Do not ask first
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Reset {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+#[derive(Debug, Args)]
+pub struct Record {
+    #[command(flatten)]
+    folder: Folder,
 }
 
 impl Start {
@@ -48,11 +84,127 @@ impl Start {
         let manifest = &lab.manifest;
         let mut text = format!("{}\n", manifest.title);
         text.extend(manifest.objectives.iter().map(|objective| format!("  - {objective}\n")));
-        text.push_str(&format!(
-            "\nabout {} minutes; the files are in {shown}\n\n  cd {shown}\n  less README.md\n  simhost lab check\n",
-            manifest.minutes
-        ));
+        text.push_str(&format!("\nabout {} minutes; the files are in {shown}\n\n", manifest.minutes));
+        text.push_str(&format!("  cd {shown}\n  less README.md\n"));
+        text.push_str(if manifest.record.is_some() { "  simhost lab record\n" } else { "" });
+        text.push_str("  simhost lab check\n");
         Ok(print(&text))
+    }
+}
+
+impl Hint {
+    /// The next hint; when all were given, all of them again.
+    pub fn execute(self) -> Result<ExitCode, Refused> {
+        let (lab, mut state) = self.folder.open()?;
+        let lab = lab.salted(&state.salt)?;
+        let hints = &lab.manifest.hints;
+        let given = state.hints as usize;
+        let shown = if given < hints.len() { given..given + 1 } else { 0..hints.len() };
+        let width = usize::from(style().width);
+        let mut text = String::new();
+        for (at, hint) in hints.iter().enumerate().take(shown.end).skip(shown.start) {
+            text.push_str(&format!("hint {} of {}\n{}\n\n", at + 1, hints.len(), wrap(hint.trim(), width)));
+        }
+        if hints.is_empty() {
+            text.push_str("this lab has no hints\n");
+        } else if shown.end == hints.len() {
+            text.push_str("That was the last hint: `simhost lab reveal` shows the solution.\n");
+        }
+        state.hints = u32::try_from(shown.end).unwrap_or(u32::MAX);
+        remember(&state, &self.folder);
+        Ok(print(&text))
+    }
+}
+
+impl Reveal {
+    pub fn execute(self) -> Result<ExitCode, Refused> {
+        let (lab, mut state) = self.folder.open()?;
+        let is_due = state.solved.is_some() || state.revealed.is_some();
+        if !is_due && !self.yes && !agreed()? {
+            return Ok(print("nothing was shown\n"));
+        }
+        let lab = lab.salted(&state.salt)?;
+        state.revealed = state.revealed.or_else(now);
+        remember(&state, &self.folder);
+        Ok(print(&solution(&lab, style())))
+    }
+}
+
+/// Whether the student wants to see the solution.
+fn agreed() -> Result<bool, Refused> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let problem = Problem::new("the solution is shown only to who wants to see it");
+        return Err(refused(problem.help("give --yes; that it was shown is noted")));
+    }
+    say("This shows the solution, and is noted. Go on? [y/N] ");
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).ok();
+    Ok(["y", "yes"].contains(&line.trim().to_ascii_lowercase().as_str()))
+}
+
+/// The explanation, and what the solution changes.
+fn solution(lab: &Lab, style: Style) -> String {
+    let explanation = lab.text("solution/EXPLANATION.md");
+    let mut text = format!("{}\n", wrap(explanation.trim(), usize::from(style.width)));
+    for (path, bytes) in files::below(&lab.files, "solution") {
+        if path == "EXPLANATION.md" {
+            continue;
+        }
+        let start = lab.files.get(&format!("start/{path}"));
+        let both = (start.map(|start| std::str::from_utf8(start)), std::str::from_utf8(&bytes));
+        let shown = match both {
+            (None, Ok(new)) => changes("", new),
+            (Some(Ok(start)), Ok(new)) => changes(start, new),
+            _ => "the files differ, and are no text\n".to_owned(),
+        };
+        text.push_str(&format!("\n{path}:\n{shown}"));
+    }
+    text
+}
+
+impl Reset {
+    pub fn execute(self) -> Result<ExitCode, Refused> {
+        let (lab, state) = self.folder.open()?;
+        let lab = lab.salted(&state.salt)?;
+        let aside = files::replace(&self.folder.folder, &lab.starter()).map_err(refused)?;
+        Ok(print(&match aside {
+            Some(name) => format!("the starter is back; your files are in {name}\n"),
+            None => "the files are those of the starter\n".to_owned(),
+        }))
+    }
+}
+
+impl Record {
+    pub fn execute(self) -> Result<ExitCode, Refused> {
+        let (lab, state) = self.folder.open()?;
+        let folder = &self.folder.folder;
+        for name in [TELEMETRY, REPORT] {
+            let path = folder.join(name);
+            if std::fs::symlink_metadata(&path).is_ok() {
+                let problem = Problem::new(format!("{} is there already", path.display()));
+                return Err(refused(
+                    problem.help("a recording is the same every time; remove it to record again"),
+                ));
+            }
+        }
+        let lab = lab.salted(&state.salt)?;
+        // Under another name until it is whole.
+        let part = folder.join(format!(".{TELEMETRY}.part"));
+        let recorded = judge::record(&lab, &state.salt, &part, Style::default(), tell_or_quit);
+        let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+        let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
+        std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;
+        files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;
+        let text = format!("wrote {TELEMETRY} (traces, metrics, logs) and {REPORT}\n\n");
+        Ok(print(&(text + &format!("  less {REPORT}\n  simhost traces {TELEMETRY} --slowest 1\n"))))
+    }
+}
+
+/// Writes the state, which is no reason to fail.
+pub fn remember(state: &State, folder: &Folder) {
+    if let Err(problem) = state.write(&folder.folder) {
+        complain("warning", &problem.message, problem.help.as_deref());
     }
 }
 

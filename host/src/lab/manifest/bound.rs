@@ -56,7 +56,7 @@ pub struct Quantity {
     pub unit: Unit,
 }
 
-const QUANTITY: By<Quantity> = By {
+pub const QUANTITY: By<Quantity> = By {
     words: "a number, a share such as `\"15%\"`, or a time such as `\"80ms\"`",
     schema: |_| json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "[0-9]" }] }),
     read: |value| quantity(value),
@@ -120,4 +120,9 @@ fn number(key: &Key<By<Quantity>, Optional>, table: &Table<'_>, unit: Unit) -> O
         return value.refuse(problem.label("the wrong unit").help(format!("write {}", unit.form())));
     }
     Some(Some(quantity.value))
+}
+
+/// Whether a table says a bound.
+pub fn is_bounded(table: &Table<'_>) -> bool {
+    [&AT_LEAST, &AT_MOST, &EQUALS].iter().any(|key| key.get(table).is_some())
 }

@@ -4,8 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::answers::{self, Question};
 use super::bound::{AT_LEAST, AT_MOST, Bound, EQUALS};
+use super::contract::{self, Contract};
 use super::numbers::{self, Wanted};
+use super::selector::Selector;
+use super::spans::{self, Ask, CriticalPath, Sampled};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::lab::measure::{Metric, Unit};
 use crate::topology::key::Type;
@@ -24,6 +28,16 @@ pub enum Kind {
     Undone { metric: Metric, bound: Bound },
     /// Which services call which.
     Edges(Wanted),
+    /// Which spans there are, and how they lie to one another.
+    Spans(Selector, Ask),
+    /// What takes the time of a route.
+    CriticalPath(CriticalPath),
+    /// What a student has found out.
+    Answer(Question),
+    /// What one service answers.
+    Guest(Contract),
+    /// Which traces the sampling of the topology keeps.
+    Sampled(Sampled),
 }
 
 impl Kind {
@@ -34,6 +48,11 @@ impl Kind {
             Self::Compare { .. } => "compare",
             Self::Undone { .. } => "undone",
             Self::Edges(_) => "edges",
+            Self::Spans(..) => "spans",
+            Self::CriticalPath(_) => "critical-path",
+            Self::Answer(_) => "answer",
+            Self::Guest(_) => "guest",
+            Self::Sampled(_) => "sampled",
         }
     }
 
@@ -44,7 +63,21 @@ impl Kind {
                 Some(bound.number(if per.is_some() { Unit::Plain } else { metric.unit() }))
             }
             Self::Compare { bound, .. } | Self::Undone { bound, .. } => Some(bound.number(Unit::Share)),
-            Self::Edges(_) => None,
+            Self::Spans(_, Ask::Count { bound, .. }) => Some(bound.number(Unit::Plain)),
+            _ => None,
+        }
+    }
+
+    /// Whether it compares an answer with what was recorded.
+    pub const fn is_of_recording(&self) -> bool {
+        matches!(self, Self::Answer(Question { truth, .. }) if !matches!(truth, answers::Truth::Is(_)))
+    }
+
+    /// The words that an answer may be.
+    pub fn choices(&self) -> &[String] {
+        match self {
+            Self::Answer(question) => &question.choices,
+            _ => &[],
         }
     }
 
@@ -53,7 +86,8 @@ impl Kind {
         let metrics = match self {
             Self::Report { metric, per, .. } => [Some(metric), per.as_ref()],
             Self::Compare { metric, .. } | Self::Undone { metric, .. } => [Some(metric), None],
-            Self::Edges(_) => [None, None],
+            Self::Spans(_, Ask::Count { per, .. }) => [per.as_ref(), None],
+            _ => [None, None],
         };
         metrics.into_iter().flatten()
     }
@@ -69,7 +103,7 @@ pub struct Declaration {
     pub read: fn(&Table<'_>) -> Option<Kind>,
 }
 
-static KINDS: [Declaration; 4] = [
+static KINDS: [Declaration; 9] = [
     Declaration {
         name: "report",
         table: "check-report",
@@ -97,6 +131,71 @@ static KINDS: [Declaration; 4] = [
         says: "which services call which: exactly these",
         keys: &[&numbers::AS, &numbers::PAIRS],
         read: |table| numbers::edges(table).map(Kind::Edges),
+    },
+    Declaration {
+        name: "spans",
+        table: "check-spans",
+        says: "which spans there are, and how they lie to one another",
+        keys: &[
+            &spans::SPANS,
+            &spans::PER,
+            &AT_MOST,
+            &AT_LEAST,
+            &EQUALS,
+            &spans::ATTRIBUTE,
+            &spans::CHILD_OF,
+            &spans::LINKED_TO,
+            &spans::SAME_TRACE,
+            &spans::AFTER,
+            &spans::WITHIN,
+            &spans::NO_ORPHANS,
+        ],
+        read: |table| spans::spans(table).map(|(of, ask)| Kind::Spans(of, ask)),
+    },
+    Declaration {
+        name: "critical-path",
+        table: "check-critical-path",
+        says: "what takes the time of a route",
+        keys: &[
+            &spans::ROUTE,
+            &spans::HAS,
+            &spans::HAS_NOT,
+            &spans::PATH_SHARE,
+            &spans::PATH_SERVICE,
+            &AT_MOST,
+            &AT_LEAST,
+            &EQUALS,
+        ],
+        read: |table| spans::critical_path(table).map(Kind::CriticalPath),
+    },
+    Declaration {
+        name: "answer",
+        table: "check-answer",
+        says: "what a student has found out, in `answers.toml`",
+        keys: &[
+            &answers::KEY,
+            &answers::FROM,
+            &answers::IS,
+            &answers::FAULT,
+            &answers::TOLERANCE,
+            &answers::CHOICES,
+            &answers::GUESSES,
+        ],
+        read: |table| answers::question(table).map(Kind::Answer),
+    },
+    Declaration {
+        name: "guest",
+        table: "check-guest",
+        says: "what one service answers to requests from outside",
+        keys: &[&contract::SERVICE, &contract::STEPS],
+        read: |table| contract::contract(table).map(Kind::Guest),
+    },
+    Declaration {
+        name: "sampled",
+        table: "check-sampled",
+        says: "which traces the sampling of the topology keeps",
+        keys: &[&spans::OF, &spans::RECALL, &spans::KEPT],
+        read: |table| spans::sampled(table).map(Kind::Sampled),
     },
 ];
 

@@ -39,7 +39,8 @@ fn tables() -> BTreeMap<&'static str, Keys> {
         ("environment", simhost::telemetry::env::reference()),
         ("metrics", simhost::metrics::catalogue::reference()),
     ];
-    let tables = simhost::topology::reference_tables().into_iter().chain(others);
+    let labs = simhost::lab::manifest::reference_tables();
+    let tables = simhost::topology::reference_tables().into_iter().chain(labs).chain(others);
     tables.map(|(name, table)| (name, read(&table))).collect()
 }
 

@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use golden::golden;
-pub use process::{Finished, METRICS, finish, interrupt, refused, said, simhost};
+pub use process::{Finished, METRICS, finish, in_shell, interrupt, refused, said, simhost};
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
 pub use topology::{EXACT_RUN, Topology, guest};

@@ -1,0 +1,101 @@
+//! `simhost lab dev`: for the authors of labs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::error::{Problem, Refused, printable};
+use crate::lab::catalogue::{self, Lab};
+use crate::lab::develop::examine;
+use crate::report::words::counted;
+
+use super::super::{print, refuse};
+use super::check::seeds;
+use super::{refused, tell_or_quit};
+
+#[derive(Debug, Args)]
+pub struct Dev {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prove a lab: the starter fails, the solution passes, each wrong answer is caught
+    Check(DevCheck),
+}
+
+#[derive(Debug, Args)]
+struct DevCheck {
+    /// The folder of a lab, or one with folders of labs
+    #[arg(default_value = ".", value_name = "FOLDER")]
+    folder: PathBuf,
+
+    /// Only this lab of the folder, by its folder's name
+    #[arg(long, value_name = "NAME")]
+    lab: Option<String>,
+
+    /// Seeds to check at, without a salt and again with one
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = seeds)]
+    seeds: usize,
+}
+
+impl Dev {
+    pub fn execute(self) -> Result<ExitCode, Refused> {
+        let Command::Check(check) = self.command;
+        check.execute()
+    }
+}
+
+impl DevCheck {
+    fn execute(self) -> Result<ExitCode, Refused> {
+        let mut bad = 0;
+        for path in self.labs()? {
+            let done = catalogue::of_folder(&path).and_then(|lab| self.examine(&lab));
+            match done {
+                Ok(is_good) => bad += u32::from(!is_good),
+                Err(refused) => {
+                    refuse(&refused);
+                    print(&format!("{}: it cannot be judged\n", path.display()));
+                    bad += 1;
+                }
+            }
+        }
+        Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn examine(&self, lab: &Lab) -> Result<bool, Refused> {
+        let findings = examine(lab, self.seeds, tell_or_quit)?;
+        let is_good = findings.problems.is_empty();
+        let mut text = format!(
+            "{}: {}, the longest of {} took {:.1} s\n",
+            lab.folder,
+            if is_good { "good".to_owned() } else { counted(findings.problems.len() as u64, "problem") },
+            counted(findings.checks.into(), "check"),
+            findings.longest.as_secs_f64()
+        );
+        text.extend(findings.problems.iter().map(|problem| format!("  - {}\n", printable(problem))));
+        print(&text);
+        Ok(is_good)
+    }
+
+    /// The folders of labs that are asked for.
+    fn labs(&self) -> Result<Vec<PathBuf>, Refused> {
+        let is_lab = |path: &PathBuf| path.join("lab.toml").is_file();
+        if is_lab(&self.folder) {
+            return Ok(vec![self.folder.clone()]);
+        }
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut labs: Vec<_> = entries.map(|entry| entry.path()).filter(is_lab).collect();
+        labs.sort();
+        if let Some(name) = &self.lab {
+            labs.retain(|path| path.file_name().is_some_and(|folder| folder.to_string_lossy() == **name));
+        }
+        if labs.is_empty() {
+            let problem = Problem::new(format!("{} has no lab", self.folder.display()));
+            return Err(refused(problem.help("name a folder with a lab.toml, or one with folders of labs")));
+        }
+        Ok(labs)
+    }
+}

@@ -1,0 +1,243 @@
+//! What the author of a lab wants to know: the starter fails, the solution passes, each wrong answer fails by
+//! the check that is to catch it, hints exist, links lead somewhere, and nothing names the answer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+use crate::error::{Problem, Refused, quote};
+use crate::run::RunEvent;
+
+use super::answers;
+use super::catalogue::Lab;
+use super::files::{self, Tree};
+use super::judge::Bench;
+use super::manifest::FROZEN_CHECK;
+use super::salt;
+use super::state;
+use super::verdict::Verdict;
+
+/// Hints of a lab: where to look, what it is, how to mend it.
+const HINTS: usize = 3;
+
+/// Another salt than none: the seeds of the second half of the runs follow from it, and the names.
+const OTHER_SALT: &str = "dev check";
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub problems: Vec<String>,
+    /// The longest check.
+    pub longest: Duration,
+    pub checks: u32,
+}
+
+/// Examines a lab over `seeds` seeds with no salt, and as many with another one.
+///
+/// # Errors
+/// Its files are so wrong that nothing can be judged.
+pub fn examine(lab: &Lab, seeds: usize, on_event: fn(RunEvent)) -> Result<Findings, Refused> {
+    let mut findings = Findings { problems: on_paper(lab), ..Findings::default() };
+    for salt in ["", OTHER_SALT] {
+        let lab = lab.salted(salt)?;
+        let mut trial = Trial { lab: &lab, salt, seeds, on_event, findings: &mut findings };
+        trial.run()?;
+    }
+    Ok(findings)
+}
+
+/// What can be seen without running anything.
+fn on_paper(lab: &Lab) -> Vec<String> {
+    let mut problems = Vec::new();
+    let hints = lab.manifest.hints.len();
+    if hints != HINTS {
+        problems
+            .push(format!("it has {hints} hints: write {HINTS}, where to look, what it is, how to mend it"));
+    }
+    let number = lab.folder.split_once('-').map(|(number, id)| (number.parse::<u32>().is_ok(), id));
+    if number != Some((true, lab.manifest.id.as_str())) {
+        problems.push(format!("its folder is called {}: call it NN-{}", lab.folder, lab.manifest.id));
+    }
+    for file in ["README.md", "solution/EXPLANATION.md"] {
+        if lab.text(file).trim().is_empty() {
+            problems.push(format!("it has no {file}"));
+        }
+    }
+    let written = lab.starter();
+    problems.extend(links(&lab.text("README.md"), &written));
+    for (path, bytes) in &written {
+        let text = String::from_utf8_lossy(bytes);
+        if path.ends_with(".toml") && is_opened_by_comment(&text) && text.contains("[topology]") {
+            problems.push(format!("start/{path} opens with a comment, which may give the answer away"));
+        }
+        if path.contains("truth") || path == state::FILE {
+            problems.push(format!("start/{path} does not belong there"));
+        }
+    }
+    for wrong in &lab.manifest.wrong {
+        if !lab.files.keys().any(|path| path.starts_with(&format!("wrong/{}/", wrong.name))) {
+            problems.push(format!("there is no folder wrong/{}", wrong.name));
+        }
+    }
+    problems.extend(names_told(lab, &written));
+    problems
+}
+
+fn is_opened_by_comment(text: &str) -> bool {
+    text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with('#'))
+}
+
+/// Links of a brief to files beside it that are not there.
+fn links(brief: &str, written: &Tree) -> Vec<String> {
+    let targets = brief.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(to, _)| to);
+    let beside = targets.filter(|to| !to.contains("://") && !to.starts_with('#'));
+    let missing = beside.filter(|to| !written.contains_key(to.split('#').next().unwrap_or_default()));
+    missing.map(|to| format!("README.md links to {to}, which `start` does not write")).collect()
+}
+
+/// Names of hidden faults in what the student reads.
+fn names_told(lab: &Lab, written: &Tree) -> Vec<String> {
+    let hidden = lab.hidden();
+    let topologies = hidden.iter().filter(|(path, _)| path.ends_with(".toml"));
+    let faults = topologies.flat_map(|(_, bytes)| {
+        let document: toml::Table = String::from_utf8_lossy(bytes).parse().unwrap_or_default();
+        let faults = document.get("faults").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        faults
+            .into_iter()
+            .filter_map(|fault| Some(fault.get("name")?.as_str()?.to_owned()))
+            .collect::<Vec<_>>()
+    });
+    let asked_for: Vec<_> =
+        lab.manifest.checks.iter().flat_map(|check| check.kind.choices()).cloned().collect();
+    let mut told = Vec::new();
+    for fault in faults.filter(|fault| !asked_for.contains(fault)) {
+        for (path, bytes) in written {
+            if String::from_utf8_lossy(bytes).contains(&fault) {
+                told.push(format!("{path} names the hidden fault {}", quote(&fault)));
+            }
+        }
+    }
+    told
+}
+
+/// The runs with one salt.
+struct Trial<'a> {
+    lab: &'a Lab,
+    salt: &'a str,
+    seeds: usize,
+    on_event: fn(RunEvent),
+    findings: &'a mut Findings,
+}
+
+impl Trial<'_> {
+    fn run(&mut self) -> Result<(), Refused> {
+        match self.judge(&self.lab.starter(), false) {
+            Ok(verdict) if verdict.solved => self.note("the starter passes every check".to_owned()),
+            Ok(_) => {}
+            // A starter may be broken: a guest is still to be written.
+            Err(_) if !self.lab.manifest.needs.is_empty() => {}
+            Err(refused) => return Err(refused),
+        }
+        let solved = self.judge(&self.lab.variant("solution"), true)?;
+        for check in solved.checks.iter().filter(|check| !check.passed) {
+            self.note(format!("the solution fails by {}: {}", quote(&check.name), check.message));
+        }
+        if let Some(frozen) = &solved.frozen {
+            self.note(format!("the solution changes what is frozen: {frozen}"));
+        }
+        for wrong in &self.lab.manifest.wrong {
+            let verdict = self.judge(&self.lab.variant(&format!("wrong/{}", wrong.name)), true)?;
+            let is_caught = match wrong.caught_by.as_str() {
+                FROZEN_CHECK => verdict.frozen.is_some(),
+                name => {
+                    verdict.frozen.is_none()
+                        && verdict.checks.iter().any(|check| check.name == name && !check.passed)
+                }
+            };
+            if !is_caught {
+                let by = failed(&verdict);
+                let what = format!("wrong/{} is not caught by {}", wrong.name, quote(&wrong.caught_by));
+                self.note(format!("{what}; it fails by {by}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, problem: String) {
+        let salt = if self.salt.is_empty() { "" } else { " (with a salt)" };
+        self.findings.problems.push(problem + salt);
+    }
+
+    /// Judges files as if a student had them. What they do not answer is answered right.
+    fn judge(&mut self, tree: &Tree, answered: bool) -> Result<Verdict, Refused> {
+        let refused = |problem: Problem| Refused::new(None, vec![problem]);
+        let home = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
+        let home =
+            home.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
+        let folder = home.path().join("submission");
+        files::make_folder(&folder, tree).map_err(refused)?;
+        let bench = Bench::new(self.lab, self.salt, &folder, self.on_event)?;
+        if answered {
+            answer(&bench, &folder, tree)?;
+        }
+        let seeds = salt::seeds(&self.lab.manifest.id, self.salt, self.public(), self.seeds);
+        let watch = Stopwatch::start();
+        let verdict = bench.judge(&seeds, &BTreeMap::new())?;
+        self.findings.longest = self.findings.longest.max(watch.elapsed());
+        self.findings.checks += 1;
+        Ok(verdict)
+    }
+
+    /// With another salt, none of the public seeds is run again.
+    fn public(&self) -> &[u64] {
+        if self.salt.is_empty() { &self.lab.manifest.run.seeds } else { &[] }
+    }
+}
+
+/// Writes the right answers where the files have none.
+fn answer(bench: &Bench<'_>, folder: &Path, tree: &Tree) -> Result<(), Refused> {
+    let mut right = bench.right_answers()?;
+    if right.is_empty() {
+        return Ok(());
+    }
+    let given = tree.get(answers::FILE).map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let given: toml::Table = given.parse().unwrap_or_default();
+    for (key, value) in given {
+        let is_left_out = value.as_str().is_some_and(|text| text.trim().is_empty())
+            || value.as_array().is_some_and(Vec::is_empty);
+        if !is_left_out {
+            right.insert(key, value.to_string());
+        }
+    }
+    let text: String = right.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let written = files::write_whole(&folder.join(answers::FILE), text.as_bytes());
+    written.map_err(|problem| Refused::new(None, vec![problem]))
+}
+
+fn failed(verdict: &Verdict) -> String {
+    if let Some(frozen) = &verdict.frozen {
+        return format!("\"{FROZEN_CHECK}\": {frozen}");
+    }
+    let failed = verdict.checks.iter().filter(|check| !check.passed);
+    let names: Vec<_> = failed.map(|check| format!("{} ({})", quote(&check.name), check.message)).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_to_lead_to_a_file_that_start_writes() {
+        let written = [("a.toml".to_owned(), std::borrow::Cow::Borrowed(&b""[..]))].into();
+        let brief = "[a](a.toml#x) [b](b.md) [c](https://x.org/) [d](#d)";
+        assert_eq!(links(brief, &written), ["README.md links to b.md, which `start` does not write"]);
+    }
+
+    #[test]
+    fn a_comment_at_the_top_is_seen() {
+        assert!(is_opened_by_comment("\n# the answer\n[topology]"));
+        assert!(!is_opened_by_comment("[topology]\n# inside"));
+    }
+}

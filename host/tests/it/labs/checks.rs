@@ -1,0 +1,152 @@
+//! The kinds of checks, each passed and failed.
+
+use super::{CHANGE, Home, TOPOLOGY, named};
+
+/// For two seconds of six, `stock` takes half a second longer.
+const FAULT: &str = r#"
+[[faults]]
+name = "slow"
+kind = "latency"
+delay = "500ms"
+target = { service = "stock" }
+when = { at = "1s", for = "2s" }
+"#;
+
+fn check(name: &str, kind: &str, rest: &str) -> String {
+    format!("\n[[check]]\nname = \"{name}\"\nkind = \"{kind}\"\n{rest}\n")
+}
+
+/// The result of checks on a topology that a student has changed.
+fn judged(topology: &str, changes: &[(&str, &str)], checks: &[String]) -> serde_json::Value {
+    let home = Home::with_checks(topology, &checks.concat());
+    home.edit("05-pages/lab.toml", ("for = \"2s\"", "for = \"5s\""));
+    home.start();
+    changes.iter().for_each(|change| home.edit("mine/topology.toml", *change));
+    let (code, result) = home.check();
+    assert_ne!(code, Some(2), "{result:#}");
+    result
+}
+
+fn passed(result: &serde_json::Value, name: &str) -> bool {
+    let check = named(result, name);
+    assert!(check["passed"] == true || !check["message"].as_str().expect("words").is_empty(), "{check:#}");
+    check["passed"] == true
+}
+
+#[test]
+fn numbers_are_compared_with_the_starter_and_with_the_starter_without_its_faults() {
+    let slow = TOPOLOGY.replace(CHANGE.0, "timeout = \"200ms\"") + FAULT;
+    let checks = [
+        check("undone", "undone", "metric = \"load users errors\"\nat-least = \"80%\""),
+        check("quick", "compare", "metric = \"load users p50\"\nat-most = 0.5"),
+        check("quiet", "report", "metric = \"load users errors\"\nequals = 0\nfaults = []"),
+        check(
+            "per page",
+            "report",
+            "metric = \"link shop -> stock calls\"\nper = \"load users requests\"\nequals = 1",
+        ),
+    ];
+    let same = judged(&slow, &[], &checks);
+    let all = |result: &serde_json::Value| {
+        ["undone", "quick", "quiet", "per page"].map(|name| passed(result, name))
+    };
+    assert_eq!(all(&same), [false, false, true, true]);
+    assert_eq!([&named(&same, "undone")["got"], &named(&same, "quick")["got"]], ["0%", "100%"]);
+    let mended =
+        [("timeout = \"200ms\"", "timeout = \"2s\""), ("config.work = \"30ms\"", "config.work = \"10ms\"")];
+    assert_eq!(all(&judged(&slow, &mended, &checks)), [true; 4]);
+}
+
+#[test]
+fn spans_are_counted_and_asked_how_they_lie_to_one_another() {
+    let client = "{ service = \"shop\", kind = \"client\", name = \"GET*\" }";
+    let server = "{ service = \"stock\", kind = \"server\" }";
+    let of = |name: &str, spans: &str, ask: &str| check(name, "spans", &format!("spans = {spans}\n{ask}"));
+    let checks = [
+        of("one each", client, "per = \"load users requests\"\nequals = 1"),
+        of("none fails", "{ status = \"error\" }", "at-most = 0"),
+        of("below", server, &format!("child-of = {client}")),
+        of("not below", client, &format!("child-of = {server}")),
+        of("same trace", client, &format!("same-trace = {server}")),
+        of("within", server, "within = \"parent\""),
+        of("no orphans", server, "no-orphans = true"),
+        of("has", server, "attribute = { name = \"http.response.status_code\", every = \"200\" }"),
+        of("nothing there", "{ service = \"nobody\" }", "no-orphans = true"),
+    ];
+    let starter = judged(TOPOLOGY, &[], &checks);
+    let names = ["one each", "none fails", "below", "not below", "same trace", "within", "no orphans", "has"];
+    let all = |result: &serde_json::Value| names.map(|name| passed(result, name));
+    // The caller gives up before the answer is there.
+    assert_eq!(all(&starter), [true, false, true, false, true, false, true, true]);
+    assert!(named(&starter, "within")["trace_id"].as_str().is_some_and(|id| id.len() == 32));
+    assert!(!passed(&starter, "nothing there"));
+    assert_eq!(all(&judged(TOPOLOGY, &[CHANGE], &checks)), [true, true, true, false, true, true, true, true]);
+}
+
+#[test]
+fn calls_in_an_order_and_the_critical_path_are_seen_in_spans() {
+    let topology = TOPOLOGY
+        .replace("calls = \"stock/items\"", "calls = \"stock/items & prices/items\"")
+        .replace(CHANGE.0, CHANGE.1)
+        + "[services.prices]\nguest = \"service\"\nconfig.work = \"5ms\"\nconfig.go = { route = \"GET /items\" }\n";
+    let after = "spans = { service = \"shop\", name = \"GET*\", attributes = { \"peer.service\" = \"prices\" }, \
+                 kind = \"client\" }\nstarts-after-end-of = { service = \"shop\", attributes = { \"peer.service\" = \"stock\" } }";
+    let checks = [
+        check("in order", "spans", after),
+        check(
+            "path",
+            "critical-path",
+            "route = \"shop GET /pages\"\nhas = [\"stock\"]\nhas-not = [\"prices\"]",
+        ),
+        check(
+            "most",
+            "critical-path",
+            "route = \"shop GET /pages\"\nservice = \"stock\"\nat-least = \"90%\"",
+        ),
+    ];
+    let parallel = judged(&topology, &[], &checks);
+    assert_eq!(["in order", "path", "most"].map(|name| passed(&parallel, name)), [false, true, true]);
+    let serial = judged(&topology, &[("items & prices", "items, prices")], &checks);
+    assert_eq!(["in order", "path", "most"].map(|name| passed(&serial, name)), [true, false, false]);
+    let message = named(&serial, "path")["message"].as_str().expect("words");
+    assert!(message.contains("prices is on it"), "{message}");
+}
+
+#[test]
+fn a_guest_is_asked_and_has_to_answer_as_promised() {
+    let topology = "[topology]\nname = \"stock\"\n[services.inventory]\nguest = \"inventory\"\n\
+                    [[load]]\nname = \"users\"\nto = \"inventory\"\nrequest = { path = \"/stock/book\" }\narrivals = { constant = \"1/s\" }\n";
+    let promise = |status: u16| {
+        let steps = format!(
+            "service = \"inventory\"\nsteps = [\n{{ request = \"GET /stock/book\", status = 200 }},\n\
+             {{ request = \"GET /nowhere\", status = {status} }},\n]"
+        );
+        check("promise", "guest", &steps)
+    };
+    let kept = judged(topology, &[], &[promise(404)]);
+    assert!(passed(&kept, "promise"), "{kept:#}");
+    let broken = judged(topology, &[], &[promise(201)]);
+    assert!(!passed(&broken, "promise"));
+    let message = named(&broken, "promise")["message"].as_str().expect("words");
+    assert!(message.contains("request 2 of 2, GET /nowhere: answered 404, and 201 is wanted"), "{message}");
+}
+
+#[test]
+fn the_traces_that_sampling_keeps_are_compared_with_all() {
+    let topology = format!("{TOPOLOGY}\n[telemetry]\nsampling = {{ ratio = 0.2 }}\n");
+    let kept = check("kept", "sampled", "of = { status = \"error\" }\nshare-at-most = \"50%\"");
+    let few = judged(&topology, &[], &[kept.clone()]);
+    assert!(!passed(&few, "kept"));
+    let all = judged(&topology, &[("ratio = 0.2", "ratio = 1.0")], &[kept]);
+    let message = named(&all, "kept")["message"].as_str().expect("words").to_owned();
+    assert!(message.contains("100% are kept, and of all traces 100%"), "{message}");
+}
+
+#[test]
+fn edges_that_are_missing_and_those_that_are_not_wanted_are_named() {
+    let wanted = check("edges", "edges", "equals = [[\"stock\", \"shop\"]]");
+    let result = judged(TOPOLOGY, &[], &[wanted]);
+    assert!(!passed(&result, "edges"));
+    let message = named(&result, "edges")["message"].as_str().expect("words");
+    assert!(message.contains("missing: stock -> shop; not wanted: shop -> stock"), "{message}");
+}

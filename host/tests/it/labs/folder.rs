@@ -1,0 +1,233 @@
+//! The student's folder: started, checked, mended, and never written over.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
+use super::{CHANGE, Home, named, names};
+use crate::support::{finish, refused, simhost};
+
+#[test]
+fn a_student_starts_a_lab_fails_mends_it_and_is_done() {
+    let home = Home::new();
+    let started = home.lab(&["start", "./05-pages", "--into", "mine"]);
+    assert!(started.success().contains("choose a timeout"), "{}", started.stdout);
+    assert_eq!(names(&home.path("mine")), [".simhost-lab.json", "README.md", "topology.toml"]);
+    let failed = home.lab(&["check", "mine", "--seeds", "2"]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    for words in [
+        "✗ pages come                         0 of 3 points",
+        "100% of the pages fail at seed 1, and 10% may.",
+        "fails at 2 of 2 seeds",
+        "→ GET stock",
+        "simhost lab show",
+        "simhost run topology.toml --virtual --for 2s --seed 1 --out t.jsonl",
+        "✓ same calls                         1 of 1 point",
+        "not yet: 1 of 4 points over 2 seeds",
+    ] {
+        assert!(failed.stdout.contains(words), "{words:?} is missing in:\n{}", failed.stdout);
+    }
+    let wide: Vec<_> = failed.stdout.lines().filter(|line| line.chars().count() > 100).collect();
+    assert!(wide.is_empty(), "{wide:?}");
+    home.edit("mine/topology.toml", CHANGE);
+    let solved = home.lab(&["check", "mine", "--seeds", "2"]);
+    assert!(solved.success().contains("solved: 4 of 4 points over 2 seeds"), "{}", solved.stdout);
+    let state = home.read("mine/.simhost-lab.json");
+    assert!(state.contains("\"attempts\": 2"), "{state}");
+}
+
+#[test]
+fn the_trace_that_shows_the_failure_is_drawn_again() {
+    let home = Home::new();
+    home.start();
+    refused(&home.lab(&["show", "mine"]), &["the last check has left no trace to show"]);
+    assert_eq!(home.check().0, Some(1));
+    let shown = home.lab(&["show", "mine"]);
+    assert!(shown.success().contains("GET stock"), "{}", shown.stdout);
+}
+
+#[test]
+fn plain_output_has_words_in_place_of_marks() {
+    let home = Home::new();
+    home.start();
+    let checked = finish(home.command(&["check", "mine", "--seeds", "1"]).arg("--plain"));
+    assert!(checked.stdout.contains("failed: pages come") && checked.stdout.contains("passed: same calls"));
+    assert!(!checked.stdout.contains(['✓', '✗', '└']), "{}", checked.stdout);
+}
+
+#[test]
+fn a_folder_that_is_there_is_not_written_into() {
+    let home = Home::new();
+    home.write("mine/topology.toml", "mine");
+    refused(&home.lab(&["start", "./05-pages", "--into", "mine"]), &["is there already", "--into"]);
+    assert_eq!((home.read("mine/topology.toml").as_str(), names(&home.path("mine")).len()), ("mine", 1));
+}
+
+#[test]
+fn a_reset_moves_the_students_files_aside() {
+    let home = Home::new();
+    home.start();
+    home.write("mine/topology.toml", "mine");
+    home.write("mine/notes.txt", "mine too");
+    let reset = home.lab(&["reset", "mine"]);
+    assert!(reset.success().contains("before-reset-1"), "{}", reset.stdout);
+    assert_eq!(home.read("mine/before-reset-1/topology.toml"), "mine");
+    assert_eq!(home.read("mine/notes.txt"), "mine too");
+    assert_eq!(home.read("mine/topology.toml"), super::TOPOLOGY);
+}
+
+#[test]
+fn hints_come_one_after_the_other_and_again_after_the_last() {
+    let home = Home::new();
+    home.start();
+    let hints: Vec<_> = (0..4).map(|_| home.lab(&["hint", "mine"]).success().to_owned()).collect();
+    assert!(hints[0].starts_with("hint 1 of 3\nLook at the link."), "{}", hints[0]);
+    assert!(hints[1].starts_with("hint 2 of 3") && hints[2].starts_with("hint 3 of 3"));
+    assert!(hints[3].contains("hint 1 of 3") && hints[3].contains("hint 3 of 3"), "{}", hints[3]);
+    assert!(home.read("mine/.simhost-lab.json").contains("\"hints\": 3"));
+}
+
+#[test]
+fn the_solution_is_shown_to_who_says_so_and_that_is_noted() {
+    let home = Home::new();
+    home.start();
+    refused(&home.lab(&["reveal", "mine"]), &["only to who wants to see it", "--yes"]);
+    let revealed = home.lab(&["reveal", "mine", "--yes"]);
+    for words in ["A timeout is longer", "- timeout = \"20ms\"", "+ timeout = \"200ms\""] {
+        assert!(revealed.success().contains(words), "{}", revealed.stdout);
+    }
+    assert!(!home.read("mine/.simhost-lab.json").contains("\"revealed\": null"));
+}
+
+#[test]
+fn a_folder_that_lost_its_state_is_known_by_its_name() {
+    let home = Home::empty();
+    home.lab(&["start", "7"]).success();
+    fs::write(home.path("07-retry-storm/.simhost-lab.json"), "{ broken").expect("written");
+    let hint = home.lab(&["hint", "07-retry-storm"]);
+    assert!(hint.success().starts_with("hint 1 of 3"), "{}", hint.stdout);
+    fs::create_dir(home.path("other")).expect("a folder");
+    refused(&home.lab(&["hint", "other"]), &["is no folder of a lab", "--lab"]);
+}
+
+#[test]
+fn what_is_frozen_is_named_with_what_was_there() {
+    let home = Home::new();
+    home.start();
+    home.edit("mine/topology.toml", ("workers = 1", "workers = 300"));
+    let (code, result) = home.check();
+    assert_eq!((code, result["score"].as_f64()), (Some(1), Some(0.0)));
+    assert_eq!(result["frozen"]["path"], "services.stock.workers");
+    assert_eq!([&result["frozen"]["from"], &result["frozen"]["to"]], ["1", "300"]);
+    let text = home.lab(&["check", "mine"]);
+    assert!(text.stdout.contains("services.stock.workers is 300, and has to be 1"), "{}", text.stdout);
+}
+
+#[test]
+fn broken_files_are_an_exit_code_of_their_own() {
+    let home = Home::new();
+    home.start();
+    home.write("mine/topology.toml", "[topology");
+    refused(&home.lab(&["check", "mine"]), &["not valid TOML", "topology.toml"]);
+    fs::remove_file(home.path("mine/topology.toml")).expect("removed");
+    refused(&home.lab(&["check", "mine"]), &["there is no file"]);
+    refused(&home.lab(&["check", "nowhere"]), &["there is no folder nowhere", "simhost lab start"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn no_path_leads_out_of_the_folder() {
+    let home = Home::new();
+    home.start();
+    home.write("secret.toml", super::TOPOLOGY);
+    fs::remove_file(home.path("mine/topology.toml")).expect("removed");
+    std::os::unix::fs::symlink(home.path("secret.toml"), home.path("mine/topology.toml")).expect("a link");
+    refused(&home.lab(&["check", "mine"]), &["is a symbolic link"]);
+    fs::remove_file(home.path("mine/topology.toml")).expect("removed");
+    let outside = super::TOPOLOGY.replacen("guest = \"service\"", "guest = \"../secret.wasm\"", 1);
+    home.write("mine/topology.toml", &outside);
+    refused(&home.lab(&["check", "mine"]), &["leads out of the folder", "the guest of the service \"shop\""]);
+    let missing = super::TOPOLOGY.replacen("guest = \"service\"", "guest = \"./mine.wasm\"", 1);
+    home.write("mine/topology.toml", &missing);
+    let (_, result) = home.check();
+    assert_eq!(result["frozen"]["path"], "services.shop.guest");
+}
+
+#[test]
+fn a_salt_moves_seeds_and_names() {
+    let home = Home::new();
+    let shuffled = "seeds = [1]\nshuffle = [[\"shop\", \"stock\"]]\n";
+    home.edit("05-pages/lab.toml", ("seeds = [1]\n", shuffled));
+    let seeds = |salt: &str| {
+        let folder = format!("of-{salt}");
+        home.lab(&["start", "./05-pages", "--into", &folder, "--salt", salt]).success();
+        let checked = home.lab(&["check", &folder, "--seeds", "2", "--format", "json"]).json();
+        // Whatever the names are, the lab is the same.
+        assert_eq!(named(&checked, "pages come")["got"], "100%");
+        checked["seeds"][1].as_u64()
+    };
+    assert_ne!(seeds("ada"), seeds("bob"));
+    let salts = ["c", "d", "e", "f", "g", "h"];
+    for salt in salts {
+        home.lab(&["start", "./05-pages", "--into", &format!("of-{salt}"), "--salt", salt]).success();
+    }
+    let stock_first = salts.iter().filter(|salt| {
+        let text = home.read(&format!("of-{salt}/topology.toml"));
+        text.find("[services.stock]") < text.find("[services.shop]")
+    });
+    assert!((1..salts.len()).contains(&stock_first.count()), "names are permuted for some");
+}
+
+#[test]
+fn watch_checks_again_when_a_file_is_saved() {
+    let home = Home::new();
+    home.start();
+    let mut command = home.command(&["watch", "mine", "--seeds", "1"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = child.expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut until = |words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(stdout.read_line(&mut line).expect("a line"), 0, "it ended before {words:?}");
+        }
+    };
+    until("not yet: 1 of 4 points");
+    home.edit("mine/topology.toml", CHANGE);
+    until("solved: 4 of 4 points");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"h\n").expect("a key");
+    until("hint 1 of 3");
+    stdin.write_all(b"q\n").expect("a key");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn the_list_has_every_lab_with_how_far_it_is() {
+    let home = Home::empty();
+    let rows = || home.lab(&["list", "--json"]).json();
+    let of = |rows: serde_json::Value| {
+        let rows = rows.as_array().expect("rows").clone();
+        rows.into_iter().find(|row| row["id"] == "retry-storm").expect("a lab")
+    };
+    let row = of(rows());
+    assert_eq!([&row["number"], &row["state"]], ["07", "not started"]);
+    assert!(row["level"].as_u64() == Some(3) && row["minutes"].is_u64() && row["needs"].is_array());
+    home.lab(&["start", "retry-storm"]).success();
+    assert_eq!(of(rows())["state"], "started");
+    assert!(home.lab(&["list"]).success().contains("◐ 07"));
+    refused(&home.lab(&["start", "retry-strom"]), &["there is no lab", "did you mean \"retry-storm\"?"]);
+}
+
+#[test]
+fn a_full_disk_is_a_sentence() {
+    let home = Home::new();
+    // A file that may not grow is refused like one for which there is no room.
+    let program = home.command(&["start", "./05-pages", "--into", "mine"]);
+    let done = finish(&mut crate::support::in_shell("ulimit -f 0", &program));
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    assert!(done.told().contains("cannot write"), "{}", done.stderr);
+    assert!(!home.path("mine").exists());
+    assert!(finish(simhost().args(["lab", "list"])).success().contains("07"));
+}

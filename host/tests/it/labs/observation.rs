@@ -1,0 +1,127 @@
+//! Labs whose system the student sees only by its telemetry, and answers about it.
+
+use super::{FAULTY, Home, named};
+use crate::support::{finish, refused, simhost};
+
+const CHECKS: &str = r#"
+[record]
+for = "4s"
+
+[[check]]
+name = "who"
+kind = "answer"
+key = "service"
+from = "fault service"
+guesses = 1
+weight = 10
+
+[[check]]
+name = "what"
+kind = "answer"
+key = "kind"
+from = "fault kind"
+choices = ["latency", "crash", "none"]
+
+[[check]]
+name = "when"
+kind = "answer"
+key = "at"
+from = "fault at"
+tolerance = "500ms"
+
+[[check]]
+name = "calls"
+kind = "answer"
+key = "edges"
+from = "edges"
+"#;
+
+const ANSWERS: &str = "service = \"\"\nkind = \"\"\nat = \"\"\nedges = []\n";
+
+fn home() -> Home {
+    let home = Home::with_checks("", CHECKS);
+    std::fs::remove_dir_all(home.path("05-pages/start")).expect("removed");
+    home.edit("05-pages/lab.toml", ("topology = \"topology.toml\"", "hidden = \"topology.toml\""));
+    home.write("05-pages/hidden/topology.toml", FAULTY);
+    home.write("05-pages/start/answers.toml", ANSWERS);
+    home
+}
+
+#[test]
+fn the_recording_has_telemetry_and_a_report_and_nothing_that_tells_of_the_fault() {
+    let home = home();
+    home.start();
+    let recorded = home.lab(&["record", "mine"]);
+    assert!(recorded.success().contains("wrote telemetry.jsonl"), "{}", recorded.stdout);
+    let (telemetry, report) = (home.read("mine/telemetry.jsonl"), home.read("mine/report.txt"));
+    assert!(report.contains("stock") && telemetry.contains("resourceMetrics"), "{report}");
+    for told in ["molasses", "latency of"] {
+        assert!(!telemetry.contains(told) && !report.contains(told), "{told}");
+    }
+    assert!(!home.path("mine/topology.toml").exists());
+    refused(&home.lab(&["record", "mine"]), &["telemetry.jsonl is there already"]);
+    let traces =
+        finish(simhost().arg("traces").arg(home.path("mine/telemetry.jsonl")).args(["--slowest", "1"]));
+    assert!(traces.success().contains("GET /items"), "{}", traces.stdout);
+}
+
+#[test]
+fn right_answers_get_their_points_and_guessing_has_a_price() {
+    let home = home();
+    home.start();
+    let (code, empty) = home.check();
+    assert_eq!((code, empty["score"].as_f64()), (Some(1), Some(0.0)));
+    assert_eq!(
+        named(&empty, "who")["message"],
+        "there is no answer to \"service\" yet: write one into answers.toml"
+    );
+    let answer = |service: &str, kind: &str| {
+        let text = format!(
+            "service = \"{service}\"\nkind = \"{kind}\"\nat = \"1s\"\nedges = [[\"shop\", \"stock\"]]\n"
+        );
+        home.write("mine/answers.toml", &text);
+        home.check()
+    };
+    let (code, part) = answer("shop", "disk");
+    assert_eq!((code, part["score"].as_f64()), (Some(1), Some(2.0)), "{part:#}");
+    assert_eq!(named(&part, "who")["message"], "\"shop\" is not the answer to \"service\"");
+    let message = named(&part, "what")["message"].as_str().expect("words");
+    assert!(message.contains("write one of \"latency\", \"crash\", \"none\""), "{message}");
+    answer("cart", "latency");
+    let (code, right) = answer("stock", "latency");
+    // Two wrong answers, of which one costs nothing.
+    assert_eq!((code, right["score"].as_f64()), (Some(0), Some(12.0)), "{right:#}");
+    assert_eq!(right["solved"], true);
+}
+
+#[test]
+fn a_healthy_system_has_nothing_wrong() {
+    let home = home();
+    let (healthy, _) = FAULTY.split_once("[[faults]]").expect("faults");
+    home.write("05-pages/hidden/topology.toml", healthy);
+    home.start();
+    home.write(
+        "mine/answers.toml",
+        "service = \"none\"\nkind = \"none\"\nat = \"none\"\nedges = [\"shop -> stock\"]\n",
+    );
+    let (code, result) = home.check();
+    assert_eq!(code, Some(0), "{result:#}");
+}
+
+#[test]
+fn an_answer_of_the_wrong_type_is_refused_with_its_place() {
+    let home = home();
+    home.start();
+    home.write("mine/answers.toml", "service = 3\nat = \"soon\"\nedges = \"all\"\nwho = \"me\"\n");
+    refused(
+        &home.lab(&["check", "mine"]),
+        &[
+            "the answer to \"service\" is of the wrong type",
+            "write text in quotes",
+            "write a time, such as \"80ms\"",
+            "write [[\"caller\", \"callee\"], …]",
+            "\"who\" is no question of this lab",
+            "answers.toml:1:11",
+        ],
+    );
+}
