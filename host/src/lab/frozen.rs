@@ -185,6 +185,7 @@ fn set(document: &mut Table, path: &[String], value: Option<Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EMBEDDED;
 
     const STARTER: &str = r#"
 [topology]
@@ -229,6 +230,31 @@ arrivals = { poisson = "5/s" }
         ] {
             assert_eq!(changed(same, &[]), None, "{same:?}");
         }
+    }
+
+    #[test]
+    fn where_a_topology_says_something_means_nothing() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies");
+        let mut compared = 0;
+        for folder in ["", "faults", "incidents"] {
+            let folder = root.join(folder);
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.extension().is_none_or(|extension| extension != "toml") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).expect("a topology");
+                let guests = EMBEDDED.map(|(name, _)| name);
+                let model = |text: &str| {
+                    let read = topology::parse("t.toml", text, &folder, &guests).map(|read| read.model);
+                    read.unwrap_or_else(|refused| panic!("{path:?}: {refused}"))
+                };
+                let (one, other) = (model(&text), model(&format!("# moved\n\n{text}")));
+                assert!(one != other && one.without_places() == other.without_places(), "{path:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 50, "{compared}");
     }
 
     #[test]

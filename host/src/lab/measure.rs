@@ -476,6 +476,21 @@ mod tests {
     }
 
     #[test]
+    fn every_measure_is_a_key_of_the_report() {
+        let schema = serde_json::to_string(&Report::schema()).expect("JSON");
+        for measure in SUBJECTS.iter().flat_map(|(_, _, own, _)| own.iter()).chain(&NUMBERS) {
+            let keys = match measure.from {
+                From::Key(key) => vec![key],
+                From::In(one, other) | From::Share(one, other) => vec![one, other],
+                From::Product(one, other) | From::Sum(one, other) => vec![one, other],
+            };
+            for key in keys {
+                assert!(schema.contains(&format!("\"{key}\":{{")), "{} has no {key}", measure.name);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_metric_is_refused_with_what_to_write() {
         let refused = |text: &str| Metric::parse(text).expect_err(text);
         assert_eq!(refused("laod x p99").1, "did you mean \"load\"?");

@@ -56,8 +56,8 @@ impl Watch {
             let now = look(&self.folder.folder);
             if now != seen {
                 self.run(&program, &["check", "--seeds", &self.seeds.to_string()]);
-                // What the check itself has written is no change.
-                seen = look(&self.folder.folder);
+                // What is saved while the check runs is judged by the next one.
+                seen = now;
                 say("watching; press h, c, n or q and Enter: a hint, check again, the next lab, quit\n");
             }
             match pressed.recv_timeout(LOOK) {

@@ -133,11 +133,11 @@ fn a_guest_is_asked_and_has_to_answer_as_promised() {
 
 #[test]
 fn the_traces_that_sampling_keeps_are_compared_with_all() {
-    let topology = format!("{TOPOLOGY}\n[telemetry]\nsampling = {{ ratio = 0.2 }}\n");
+    let topology = format!("{TOPOLOGY}\n[telemetry]\nsampler = \"traceidratio\"\nsampler-arg = 0.2\n");
     let kept = check("kept", "sampled", "of = { status = \"error\" }\nshare-at-most = \"50%\"");
     let few = judged(&topology, &[], &[kept.clone()]);
     assert!(!passed(&few, "kept"));
-    let all = judged(&topology, &[("ratio = 0.2", "ratio = 1.0")], &[kept]);
+    let all = judged(&topology, &[("sampler-arg = 0.2", "sampler-arg = 1.0")], &[kept]);
     let message = named(&all, "kept")["message"].as_str().expect("words").to_owned();
     assert!(message.contains("100% are kept, and of all traces 100%"), "{message}");
 }

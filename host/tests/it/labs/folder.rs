@@ -15,17 +15,18 @@ fn a_student_starts_a_lab_fails_mends_it_and_is_done() {
     assert_eq!(names(&home.path("mine")), [".simhost-lab.json", "README.md", "topology.toml"]);
     let failed = home.lab(&["check", "mine", "--seeds", "2"]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let said = failed.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "✗ pages come                         0 of 3 points",
+        "✗ pages come 0 of 3 points",
         "100% of the pages fail at seed 1, and 10% may.",
         "fails at 2 of 2 seeds",
         "→ GET stock",
         "simhost lab show",
         "simhost run topology.toml --virtual --for 2s --seed 1 --out t.jsonl",
-        "✓ same calls                         1 of 1 point",
+        "✓ same calls 1 of 1 point",
         "not yet: 1 of 4 points over 2 seeds",
     ] {
-        assert!(failed.stdout.contains(words), "{words:?} is missing in:\n{}", failed.stdout);
+        assert!(said.contains(words), "{words:?} is missing in:\n{}", failed.stdout);
     }
     let wide: Vec<_> = failed.stdout.lines().filter(|line| line.chars().count() > 100).collect();
     assert!(wide.is_empty(), "{wide:?}");
@@ -151,6 +152,18 @@ fn no_path_leads_out_of_the_folder() {
     home.write("mine/topology.toml", &missing);
     let (_, result) = home.check();
     assert_eq!(result["frozen"]["path"], "services.shop.guest");
+}
+
+#[test]
+fn a_guest_that_is_missing_or_broken_is_refused() {
+    let check =
+        "[[check]]\nname = \"come\"\nkind = \"report\"\nmetric = \"load users errors\"\nat-most = 0\n";
+    let home = Home::with_checks(super::TOPOLOGY, check);
+    home.start();
+    home.write("mine/topology.toml", &super::TOPOLOGY.replacen("\"service\"", "\"./mine.wasm\"", 1));
+    refused(&home.lab(&["check", "mine"]), &["mine.wasm", "topology.toml:5:"]);
+    home.write("mine/mine.wasm", "no component");
+    refused(&home.lab(&["check", "mine"]), &["mine.wasm", "topology.toml:5:"]);
 }
 
 #[test]
