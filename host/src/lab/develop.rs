@@ -1,7 +1,7 @@
 //! What the author of a lab wants to know: the starter fails, the solution passes, each wrong answer fails by
 //! the check that is to catch it, hints exist, links lead somewhere, and nothing names the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +24,12 @@ const HINTS: usize = 3;
 /// Another salt than none: the seeds of the second half of the runs follow from it, and the names.
 const OTHER_SALT: &str = "dev check";
 
+/// Salts that a lab with a recording is tried with: what is right follows from the salt there.
+const SALTS: usize = 8;
+
+/// Salts at most, until each of several hidden topologies was drawn.
+const SALTS_AT_MOST: usize = 200;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -39,12 +45,31 @@ pub struct Findings {
 /// Its files are so wrong that nothing can be judged.
 pub fn examine(lab: &Lab, seeds: usize, on_event: fn(RunEvent)) -> Result<Findings, Refused> {
     let mut findings = Findings { problems: on_paper(lab), ..Findings::default() };
-    for salt in ["", OTHER_SALT] {
-        let lab = lab.salted(salt)?;
-        let mut trial = Trial { lab: &lab, salt, seeds, on_event, findings: &mut findings };
+    let seeds = if lab.manifest.record.is_some() { 1 } else { seeds };
+    for salt in salts(lab) {
+        let lab = lab.salted(&salt)?;
+        let mut trial = Trial { lab: &lab, salt: &salt, seeds, on_event, findings: &mut findings };
         trial.run()?;
     }
     Ok(findings)
+}
+
+/// None, and another one; of a lab with a recording more, so that each hidden topology is drawn.
+fn salts(lab: &Lab) -> Vec<String> {
+    let mut salts = vec![String::new(), OTHER_SALT.to_owned()];
+    if lab.manifest.record.is_none() {
+        return salts;
+    }
+    let topologies = lab.manifest.run.topologies.len();
+    let drawn = |salt: &String| salt::drawn(&lab.manifest.id, salt, topologies);
+    let mut seen: BTreeSet<_> = salts.iter().map(drawn).collect();
+    for number in 3..=SALTS_AT_MOST {
+        let salt = format!("{OTHER_SALT} {number}");
+        if seen.insert(drawn(&salt)) || salts.len() < SALTS {
+            salts.push(salt);
+        }
+    }
+    salts
 }
 
 /// What can be seen without running anything.

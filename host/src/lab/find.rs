@@ -109,7 +109,9 @@ fn report(ran: &Ran, metric: &Metric, per: Option<&Metric>, bound: &Bound) -> Fi
     match per {
         None => judged(got, metric.unit(), bound, metric.written()),
         Some(per) => {
-            let got = got.zip(number(ran, per)).and_then(|(got, per)| (per != 0.0).then(|| got / per));
+            let per_number = number(ran, per);
+            // Nothing for nothing is nothing; something for nothing is more than any bound.
+            let got = got.zip(per_number).map(|(got, per)| if got == 0.0 { 0.0 } else { got / per });
             judged(got, Unit::Plain, bound, &format!("{} per {}", metric.written(), per.written()))
         }
     }

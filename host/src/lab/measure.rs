@@ -19,6 +19,7 @@ impl Unit {
     /// As a person reads it.
     pub fn show(self, value: f64) -> String {
         match self {
+            _ if value.is_infinite() => "without end".to_owned(),
             Self::Plain => words::number(value),
             Self::Share => words::percent(value),
             Self::Time => words::time(value.max(0.0).round() as u64),
@@ -240,7 +241,7 @@ const SUBJECTS: [(&str, &str, &[Measure], bool); 12] = [
     ("run", "", RUN, false),
 ];
 
-/// The table of the reference: what may be measured, as Markdown.
+/// The table of the reference.
 pub fn reference() -> String {
     let mut text = "| metric | measures |\n|---|---|\n".to_owned();
     let names = |measures: &[Measure]| {
@@ -272,8 +273,7 @@ impl Metric {
             let help = did_you_mean(word, "subjects of metrics", SUBJECTS.iter().map(|(word, ..)| *word));
             return Err((format!("a metric begins with its subject, not with {}", quote(word)), help));
         };
-        let middle = words.get(1..words.len() - 1).unwrap_or_default();
-        let names = middle.iter().map(|word| (*word).to_owned());
+        let names = words[1..].iter().rev().skip(1).rev().map(|word| (*word).to_owned());
         let subject = match (word, names.collect::<Vec<_>>().as_slice()) {
             ("load", [name]) => Subject::Load(name.clone()),
             ("route", [service, method, path]) => {
@@ -301,7 +301,6 @@ impl Metric {
                 ));
             }
         };
-        // What a kind of rows has itself comes before what all have.
         let numbers: &[Measure] = if *counts { &NUMBERS } else { &[] };
         let measures = || own.iter().chain(numbers);
         let found = measures().find(|known| known.name == measure).ok_or_else(|| {
@@ -319,7 +318,7 @@ impl Metric {
         &self.written
     }
 
-    /// Whether it counts what goes wrong, which decides which trace shows it.
+    /// Whether it counts what goes wrong.
     pub fn is_of_errors(&self) -> bool {
         ["error-share", "errors"].contains(&self.measure.name)
     }
@@ -399,7 +398,8 @@ impl Subject {
             (!is_there).then(|| format!("the topology has no {what} {}; it has {}", quote(name), help()))
         };
         match self {
-            Self::Run => None,
+            // A student may be asked to write the fault.
+            Self::Run | Self::Fault(_) => None,
             Self::Load(name) => missing("load", name, &known.loads),
             Self::Route { service, .. } | Self::Job { service, .. } | Self::Service(service) => {
                 missing("service", service, &known.services)
@@ -413,7 +413,6 @@ impl Subject {
             Self::Cache(name) => missing("cache", name, &known.caches),
             Self::Topic(name) => missing("topic", name, &known.topics),
             Self::Group(name) => missing("group", name, &known.groups),
-            Self::Fault(name) => missing("fault", name, &known.faults),
         }
     }
 }
@@ -430,7 +429,7 @@ pub struct Known {
     pub faults: Vec<String>,
 }
 
-/// A report as [`Metric::of`] reads it.
+/// A report for [`Metric::of`].
 pub fn json(report: &Report) -> Value {
     serde_json::to_value(report).expect("a report has only keys that are strings")
 }
@@ -481,12 +480,13 @@ mod tests {
         for measure in SUBJECTS.iter().flat_map(|(_, _, own, _)| own.iter()).chain(&NUMBERS) {
             let keys = match measure.from {
                 From::Key(key) => vec![key],
-                From::In(one, other) | From::Share(one, other) => vec![one, other],
-                From::Product(one, other) | From::Sum(one, other) => vec![one, other],
+                From::In(one, other)
+                | From::Share(one, other)
+                | From::Product(one, other)
+                | From::Sum(one, other) => vec![one, other],
             };
-            for key in keys {
-                assert!(schema.contains(&format!("\"{key}\":{{")), "{} has no {key}", measure.name);
-            }
+            let missing = keys.iter().find(|key| !schema.contains(&format!("\"{key}\":{{")));
+            assert_eq!(missing, None, "{}", measure.name);
         }
     }
 
