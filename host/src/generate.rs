@@ -8,7 +8,8 @@
 //! deeper, so there are no cycles, and no chain is longer than the layers.
 //!
 //! [`shape`] draws services and calls, [`backing`] caches and topics, [`databases`] tables and statements,
-//! [`sizing`] works out how busy each will be and gives it workers, [`write`](mod@write) makes TOML of it. Whole numbers and the
+//! [`sizing`] works out how busy each will be and gives it workers, [`write`](mod@write) makes TOML of it.
+//! Whole numbers and the
 //! functions of `libm` do it all: a seed gives the same file on every platform.
 
 mod backing;

@@ -33,8 +33,8 @@ const STATEMENT: u32 = 550;
 const COMPUTING: u32 = 110;
 const ROW: u32 = 2;
 
-/// Gives services databases: `wanted`, or fewer where fewer can use one. Services that stand for a PostgreSQL come
-/// first, then those between the edge and the data. What else a system has does not depend on them.
+/// Gives services databases: `wanted`, or fewer where fewer can use one. Services that stand for a PostgreSQL
+/// come first, then those between the edge and the data. What else a system has does not depend on them.
 pub fn add_databases(system: &mut System, seed: u64, wanted: usize) {
     let mut dice = Dice::new(seed, "databases");
     let mut owners = candidates(system, &mut dice);
@@ -101,7 +101,8 @@ fn ask(service: &mut Service, seed: u64, number: usize, database: &Database) {
     }
 }
 
-/// Lets those routes of a service that only read have statements for the database of another one: any of its rows.
+/// Lets those routes of a service that only read have statements for the database of another one: any of
+/// its rows.
 fn read(service: &mut Service, seed: u64, number: usize, database: &Database) {
     let mut dice = connected(service, seed, number);
     let any = format!("{{1..{}}}", database.tables.rows);

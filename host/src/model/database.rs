@@ -45,7 +45,8 @@ pub enum Schema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inline {
     pub text: Arc<str>,
-    /// Where parts begin that are the same in the text and in the file: bytes of the text and of the file, in order.
+    /// Where parts begin that are the same in the text and in the file: bytes of the text and of the file, in
+    /// order.
     /// The first one begins with the text.
     pub parts: Vec<(usize, usize)>,
 }

@@ -1,5 +1,5 @@
-//! Texts that stand in the topology and have places of their own, such as SQL: which byte of the file each of their
-//! bytes comes from.
+//! Texts that stand in the topology and have places of their own, such as SQL: which byte of the file each of
+//! their bytes comes from.
 
 use super::reader::Value;
 use crate::model::Inline;

@@ -28,8 +28,8 @@ impl Trace {
         self.key.with(purpose as u64).with(span.0.get())
     }
 
-    /// A span that begins at `start` and has ended there, until who keeps it says otherwise. The parent of a SERVER
-    /// or a CONSUMER span is in another process.
+    /// A span that begins at `start` and has ended there, until who keeps it says otherwise. The parent of a
+    /// SERVER or a CONSUMER span is in another process.
     pub fn span(
         &self,
         (parent, id): (Option<SpanId>, SpanId),

@@ -46,8 +46,8 @@ struct BuiltIn {
 const PLAIN: BuiltIn =
     BuiltIn { name: "", calls: |_| Vec::new(), spans: |_| Some(Vec::new()), sends: |_| Vec::new() };
 
-/// All of them, in the order of [`EMBEDDED`](crate::engine::EMBEDDED). A contract of components has no place for what
-/// code calls, so it stands here.
+/// All of them, in the order of [`EMBEDDED`](crate::engine::EMBEDDED). A contract of components has no place
+/// for what code calls, so it stands here.
 static BUILT_IN: [BuiltIn; 15] = [
     BuiltIn {
         name: "orders",
