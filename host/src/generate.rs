@@ -76,7 +76,8 @@ impl Wanted {
 /// file, with all flags.
 ///
 /// # Errors
-/// When there are more layers than services, more workers than a run can have, or more text than a file can have.
+/// When there are more layers than services, more workers than a run can have, or more text than a file can
+/// have.
 pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
     let layers = wanted.layers.unwrap_or_else(|| usual_layers(wanted.services));
     if layers > wanted.services {

@@ -225,7 +225,7 @@ arrivals = { poisson = "5/s" }
         for same in [
             ("timeout = \"1s\"", "timeout = \"1000ms\" # the same"),
             ("\"5/s\"", "\"300/m\""),
-            ("[services.b]\n", "\n\n[services.b]\nworkers = 1\nreplicas = 1\n"),
+            ("[services.b]\n", "\n\n[services.b]\nworkers = 16\nreplicas = 1\n"),
             ("[topology]\n", "# a comment\n[topology]\nseed = 0\n"),
         ] {
             assert_eq!(changed(same, &[]), None, "{same:?}");
