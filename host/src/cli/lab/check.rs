@@ -51,8 +51,8 @@ pub struct Check {
     #[arg(long, value_name = "FILE", default_value = "-", hide_default_value = true)]
     out: PathBuf,
 
-    /// Take nothing from the folder's own state, and write none: the salt says the names too
-    #[arg(long, hide = true)]
+    /// Read no state file and write none: names and recording follow from --salt too
+    #[arg(long)]
     graded: bool,
 }
 
