@@ -1,6 +1,6 @@
 //! Every console block of the book and of README.md is run, and what it shows is what is printed.
 //!
-//! The blocks of a page run in order in one folder, which has `topologies/` and the program on its
+//! The blocks of a page run in order in one folder, which has `topologies/`, `docs/` and the program on its
 //! path. A TOML example that begins with `# NAME.toml` is a file there, SQL that begins with `-- NAME.sql`
 //! as well, and TOML that begins with `# Add to NAME.toml` is added to its file. A line `…` stands for
 //! lines that are left out, and `…` within a line for any text. A command that shows nothing has to
@@ -72,7 +72,9 @@ impl Stage {
         std::fs::create_dir(path.join("bin")).expect("a folder");
         let program = env!("CARGO_BIN_EXE_simhost");
         std::os::unix::fs::symlink(program, path.join("bin/simhost")).expect("a link");
-        std::os::unix::fs::symlink(root().join("topologies"), path.join("topologies")).expect("a link");
+        for name in ["topologies", "docs"] {
+            std::os::unix::fs::symlink(root().join(name), path.join(name)).expect("a link");
+        }
         Self(folder)
     }
 
