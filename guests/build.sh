@@ -77,7 +77,18 @@ compare_with_dist() {
             exit 1
         }
     done
+    sdk_of_labs_fits || {
+        echo "../labs/sdk/ does not fit the SDK: take over its version, and notation/Cargo.toml" >&2
+        exit 1
+    }
     echo "dist/ is what the sources give, and so is ../labs/"
+}
+
+# The SDK that a lab writes beside its guest is linked to this one, but for two manifests.
+sdk_of_labs_fits() {
+    local sdk=../labs/sdk
+    diff <(grep '^version' Cargo.toml) <(grep '^version' "$sdk/Cargo.toml.in") &&
+        diff <(grep --invert-match '^workspace = "' notation/Cargo.toml) "$sdk/notation/Cargo.toml.in"
 }
 
 # Copies the guests of the labs to their places.
