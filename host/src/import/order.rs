@@ -129,7 +129,6 @@ fn own_names(to: &str, own: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::system::Served;
     use super::*;
 
     fn drawn(place: usize, service: &str, calls: Calls) -> Drawn {
@@ -138,7 +137,9 @@ mod tests {
     }
 
     fn of(count: u64, failed: u64) -> Route {
-        Route { served: Served { count, failed, ..Served::default() }, ..Route::default() }
+        let mut route = Route::default();
+        (route.served.count, route.served.failed) = (count, failed);
+        route
     }
 
     #[test]

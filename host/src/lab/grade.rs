@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::error::{Problem, quote};
 
 use super::files;
@@ -38,6 +38,8 @@ pub struct Grading {
     /// The program that checks: this one.
     pub program: PathBuf,
     pub lab: String,
+    /// Its points.
+    pub max: u32,
     pub seeds: usize,
     /// Of one submission.
     pub time: Duration,
@@ -180,7 +182,7 @@ impl Grading {
         let nothing = |reason: String| Grade {
             name: submission.name.clone(),
             score: 0.0,
-            max: 0.0,
+            max: f64::from(self.max),
             solved: false,
             reason,
             result: None,
@@ -210,7 +212,6 @@ impl Grading {
 
     /// The result of a check in a process of its own.
     fn check(&self, folder: &Path, salt: &str) -> Result<Value, String> {
-        let seconds = self.time.as_secs();
         let mut child = Command::new(&self.program)
             .args(["lab", "check", "--graded", "--format", "json", "--lab", &self.lab])
             .args(["--seeds", &self.seeds.to_string(), "--salt", salt])
@@ -236,7 +237,8 @@ impl Grading {
                 Ok(text) => break text,
                 Err(_) if watch.elapsed() > self.time => {
                     end(&mut child, reader);
-                    return Err(format!("it was stopped: the check took longer than {seconds} s"));
+                    let most = clock::show(clock::nanos(self.time));
+                    return Err(format!("it was stopped: the check took longer than {most}"));
                 }
                 Err(_) if resident(child.id()).is_some_and(|bytes| bytes > self.memory) => {
                     end(&mut child, reader);

@@ -493,7 +493,7 @@ mod tests {
     #[test]
     fn what_is_no_metric_is_refused_with_what_to_write() {
         let refused = |text: &str| Metric::parse(text).expect_err(text);
-        assert_eq!(refused("laod x p99").1, "did you mean \"load\"?");
+        assert!(refused("laod x p99").1.starts_with("did you mean \"load\"?"));
         assert_eq!(refused("load x p98").0, "\"p98\" is not measured of a load");
         assert_eq!(refused("link a b calls").1, "write it as \"link A -> B MEASURE\"");
     }

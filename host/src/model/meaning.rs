@@ -1,8 +1,8 @@
 //! What a topology means, without where its file says it.
 
 use super::{
-    Arrivals, Code, ConfigKeys, DoorFault, Draw, Effect, Fault, Load, Model, Names, Place, Replay, Schema,
-    Service, Target, Traffic,
+    Arrivals, Code, ConfigKeys, DatabaseFault, DoorFault, Draw, Effect, Fault, Load, Model, Names, Place,
+    Replay, Schema, Service, Target, Traffic,
 };
 
 /// A place of no file.
@@ -58,6 +58,12 @@ fn fault(fault: &mut Fault) {
             code(deployed);
             *config_keys = ConfigKeys::default();
         }
+        Effect::Database {
+            fault:
+                DatabaseFault::DropIndex { index: (_, place) }
+                | DatabaseFault::LockTable { table: (_, place), .. },
+            ..
+        } => *place = NOWHERE,
         Effect::Topic { target, one_of, .. } => {
             target.place = NOWHERE;
             one_of.iter_mut().for_each(|target| target.place = NOWHERE);

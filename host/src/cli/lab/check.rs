@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Look, Problem, Refused};
+use crate::error::{Problem, Refused};
 use crate::lab::catalogue::Lab;
 use crate::lab::cell::{Cell, Trouble};
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
@@ -113,7 +113,7 @@ impl Check {
             }
             // Who reads documents gets one in any case.
             Err(refused) if self.format != Format::Text => {
-                let verdict = judge::broken(&lab, &seeds, &refused.render(Look::PLAIN));
+                let verdict = judge::broken(&lab, &seeds, &in_words(&refused));
                 self.write(&Judged { verdict, shown: String::new(), last: None });
                 Ok(refuse(&refused))
             }
@@ -145,6 +145,15 @@ impl Check {
         };
         write(&text, Some(&self.out))
     }
+}
+
+/// What is wrong with the files, without pictures of them.
+fn in_words(refused: &Refused) -> String {
+    let words = refused.problems().map(|problem| match &problem.help {
+        Some(help) => format!("{}: {help}", problem.message),
+        None => problem.message.clone(),
+    });
+    words.collect::<Vec<_>>().join("\n")
 }
 
 /// The trace that shows a failure, with the commands that open more of it.

@@ -53,7 +53,7 @@ pub struct GradeAll {
 
 impl GradeAll {
     pub fn execute(self) -> Result<ExitCode, Refused> {
-        catalogue::find(&self.lab)?;
+        let max = catalogue::find(&self.lab)?.manifest.points();
         let salts = self.salt_from.as_deref().map(files::read_text).transpose().map_err(refused)?;
         let found = submissions(&self.submissions, salts.as_deref());
         let found = found.map_err(|problems| Refused::new(None, problems))?;
@@ -68,6 +68,7 @@ impl GradeAll {
         let grading = Grading {
             program,
             lab: self.lab,
+            max,
             seeds: self.seeds,
             time: Duration::from_nanos(self.time),
             memory: self.memory << 20,

@@ -43,10 +43,10 @@ fn every_submission_has_a_row_whatever_the_others_are() {
     assert_eq!(rows[1], "\"'=SUM(A1)\",0,4,no,\"services.stock.workers may not be changed\"");
     assert_eq!(rows[2], "\"ada\",4,4,yes,\"\"");
     assert_eq!(rows[3], "\"bob\",1,4,no,\"pages come\"");
-    assert_eq!(rows[4], "\"carol\",0,0,no,\"nothing was handed in\"");
+    assert_eq!(rows[4], "\"carol\",0,4,no,\"nothing was handed in\"");
     assert!(rows[5].starts_with("\"eve\",0,4,no,\"") && rows[5].contains("not valid TOML"), "{}", rows[5]);
-    assert_eq!(rows[6], "\"mallory\",0,0,no,\"it is a symbolic link, not a folder\"");
-    assert_eq!(rows[7], "\"stranger\",0,0,no,\"the table of salts has no row for it\"");
+    assert_eq!(rows[6], "\"mallory\",0,4,no,\"it is a symbolic link, not a folder\"");
+    assert_eq!(rows[7], "\"stranger\",0,4,no,\"the table of salts has no row for it\"");
     let ada: serde_json::Value = serde_json::from_str(&home.read("results/ada.json")).expect("JSON");
     assert_eq!(ada["solved"], true);
     // A grader writes nothing into what was handed in.
@@ -69,7 +69,7 @@ fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--time", "15s"]);
     assert_eq!(graded.code, Some(0), "{}", graded.stderr);
     let rows: Vec<_> = graded.stdout.lines().collect();
-    assert_eq!(rows[1], "\"flood\",0,0,no,\"it was stopped: the check took longer than 15 s\"");
+    assert_eq!(rows[1], "\"flood\",0,4,no,\"it was stopped: the check took longer than 15s\"");
     assert_eq!(rows[2], "\"good\",4,4,yes,\"\"");
 }
 
