@@ -2,16 +2,18 @@
 //! the seed has drawn.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use simhost::fault::draw_targets;
+use simhost::model::Model;
 
 use super::{model, run, spans};
-use crate::support::{SpanKind, at_once, simhost};
+use crate::support::{SpanKind, at_once, other_build, simhost};
 
-/// Seeds that each incident is run with: a build with optimisations has time for more.
-const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };
+/// Seeds that each incident is run with.
+const SEEDS: u64 = 5;
 
 /// What an incident does at least, compared with the same run without its cause.
 enum Symptom {
@@ -47,13 +49,34 @@ const SYMPTOMS: [(&str, Symptom); 17] = [
     ("timeout-cascade", Symptom::Errors(100)),
 ];
 
+/// The golden truths are what runs of this build leave behind: [`crate::topologies`] holds them to that.
 #[test]
-fn the_symptom_of_each_incident_shows_for_most_seeds_and_the_truth_names_the_victim() {
+fn the_symptom_of_each_incident_shows_in_its_golden_truth_and_the_victim_is_named() {
+    let missing = at_once(&SYMPTOMS, |(name, symptom)| {
+        let truth = read(&file(name, "truth.jsonl"));
+        let seed =
+            serde_json::from_str::<Value>(truth.lines().next().expect("a line")).expect("JSON")["seed"]
+                .as_u64()
+                .expect("a seed");
+        shows(&Incident::new(name, seed, simhost), symptom, &truth)
+    });
+    let missing: Vec<_> = missing.into_iter().filter_map(Result::err).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+#[ignore = "needs a build with optimisations: .ci/run release"]
+fn another_build_shows_the_symptom_of_each_incident_for_most_seeds() {
     let cells: Vec<_> = SYMPTOMS
         .iter()
         .flat_map(|(name, symptom)| (1..=SEEDS).map(move |seed| (*name, symptom, seed)))
         .collect();
-    let shown = at_once(&cells, |(name, symptom, seed)| shows(name, symptom, *seed));
+    let shown = at_once(&cells, |(name, symptom, seed)| {
+        let incident = Incident::new(name, *seed, other_build);
+        let folder = tempfile::tempdir().expect("a folder");
+        run(incident.command().current_dir(folder.path()).args(["--show", "none", "--truth", "truth.jsonl"]));
+        shows(&incident, symptom, &read(&folder.path().join("truth.jsonl")))
+    });
     let mut by_name: BTreeMap<&str, Vec<Result<(), String>>> = BTreeMap::new();
     for ((name, ..), shown) in cells.iter().zip(shown) {
         by_name.entry(name).or_default().push(shown);
@@ -64,42 +87,72 @@ fn the_symptom_of_each_incident_shows_for_most_seeds_and_the_truth_names_the_vic
     }
 }
 
-/// Runs an incident without the harmless faults beside its cause, which is the first of its file.
-fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../topologies/incidents/{name}.toml"));
-    let mut model = model(&path);
-    model.seed = seed;
-    draw_targets(&mut model);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut command = simhost();
-    let show = if matches!(symptom, Symptom::Lag(_)) { "summary" } else { "none" };
-    command.current_dir(folder.path()).arg("run").arg(&path).args(["--virtual", "--json", "--show", show]);
-    command.args(["--for", "8m", "--truth", "truth.jsonl", "--seed", &seed.to_string()]);
-    for fault in &model.faults[1..] {
-        command.args(["--fault", &format!("{}=off", fault.name)]);
+/// An incident at a seed, whose first fault is its cause; the others are harmless.
+struct Incident {
+    name: &'static str,
+    seed: u64,
+    model: Model,
+    program: fn() -> Command,
+}
+
+impl Incident {
+    fn new(name: &'static str, seed: u64, program: fn() -> Command) -> Self {
+        let mut model = model(&file(name, "toml"));
+        model.seed = seed;
+        draw_targets(&mut model);
+        Self { name, seed, model, program }
     }
-    if let Symptom::Records(_) = symptom {
-        command.args(["--out", "spans.jsonl"]);
+
+    /// Runs it without the harmless faults.
+    fn command(&self) -> Command {
+        let mut command = (self.program)();
+        command.arg("run").arg(file(self.name, "toml")).args(["--virtual", "--json", "--for", "8m"]);
+        command.args(["--seed", &self.seed.to_string()]);
+        for fault in &self.model.faults[1..] {
+            command.args(["--fault", &format!("{}=off", fault.name)]);
+        }
+        command
     }
-    let report = run(&mut command);
-    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
-    let truth: Vec<Value> =
-        read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let (fault, aim) = (&model.faults[0], &truth[0]["faults"][0]["target"]);
-    let (kind, victim) = match (&fault.target, fault.database(), fault.cache()) {
-        (Some(target), ..) => ("service", &model.service(target.service).name),
-        (None, Some(database), _) => ("database", &model.databases[database].name),
-        (None, None, Some(cache)) => ("cache", &model.caches[cache].name),
-        (None, None, None) => panic!("{name} strikes nobody"),
-    };
-    assert_eq!(aim[kind], *victim, "{name}");
+
+    /// The kind and the name of what its cause strikes.
+    fn victim(&self) -> (&'static str, &str) {
+        let (model, fault) = (&self.model, &self.model.faults[0]);
+        match (&fault.target, fault.database(), fault.cache()) {
+            (Some(target), ..) => ("service", &model.service(target.service).name),
+            (None, Some(database), _) => ("database", &model.databases[database].name),
+            (None, None, Some(cache)) => ("cache", &model.caches[cache].name),
+            (None, None, None) => panic!("{} strikes nobody", self.name),
+        }
+    }
+
+    /// Spans that look wrong.
+    fn disordered(&self) -> u64 {
+        let folder = tempfile::tempdir().expect("a folder");
+        run(self.command().current_dir(folder.path()).args(["--show", "none", "--out", "spans.jsonl"]));
+        disordered(&spans::read(&read(&folder.path().join("spans.jsonl"))))
+    }
+
+    /// The groups of its first topic, as the report has them.
+    fn groups(&self) -> Vec<Value> {
+        let report: Value =
+            serde_json::from_slice(&run(self.command().args(["--show", "summary"]))).expect("JSON");
+        report["topics"][0]["groups"].as_array().expect("groups").clone()
+    }
+}
+
+/// Whether an incident does what it is said to, by its truth and what else its runs leave behind.
+fn shows(incident: &Incident, symptom: &Symptom, truth: &str) -> Result<(), String> {
+    let truth: Vec<Value> = truth.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (kind, victim) = incident.victim();
+    assert_eq!(truth[0]["faults"][0]["target"][kind], victim, "{}", incident.name);
     let causes = &truth.last().expect("a summary")["faults"][0]["causes"];
+    let place = format!("{} at seed {}", incident.name, incident.seed);
     let least = |what: &str, least: f64| {
         let found = causes[what].as_f64().unwrap_or(0.0);
         if found >= least {
             Ok(())
         } else {
-            Err(format!("seed {seed}: {what} is {found}, not {least}: {causes}"))
+            Err(format!("{place}: {what} is {found}, not {least}: {causes}"))
         }
     };
     match symptom {
@@ -107,23 +160,31 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
         Symptom::Errors(count) => least("errors_caused", *count as f64),
         Symptom::Changed(count) => least("changed", *count as f64),
         Symptom::Records(count) => {
-            assert_eq!(causes["errors_caused"], 0, "{name}: {causes}");
-            let wrong = disordered(&spans::read(&read("spans.jsonl")));
-            if wrong >= *count { Ok(()) } else { Err(format!("seed {seed}: {wrong} spans, not {count}")) }
+            assert_eq!(causes["errors_caused"], 0, "{place}: {causes}");
+            let wrong = incident.disordered();
+            if wrong >= *count { Ok(()) } else { Err(format!("{place}: {wrong} spans, not {count}")) }
         }
         Symptom::Lag(count) => {
-            assert_eq!(causes["errors_caused"], 0, "{name}: {causes}");
-            let report: Value = serde_json::from_slice(&report).expect("JSON");
-            let groups = report["topics"][0]["groups"].as_array().expect("groups");
+            assert_eq!(causes["errors_caused"], 0, "{place}: {causes}");
+            let groups = incident.groups();
             let is_behind = |group: &&Value| {
                 group["lag_max"].as_u64() >= Some(*count) && group["dead_letters"].as_u64() > Some(0)
             };
             match groups.iter().filter(is_behind).count() {
                 1 => Ok(()),
-                found => Err(format!("seed {seed}: {found} groups are behind: {groups:?}")),
+                found => Err(format!("{place}: {found} groups are behind: {groups:?}")),
             }
         }
     }
+}
+
+/// A file of an incident.
+fn file(name: &str, extension: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../topologies/incidents/{name}.{extension}"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a file")
 }
 
 /// SERVER spans below the entry that have no parent, or begin before the call that they answer.

@@ -26,7 +26,9 @@ use std::thread;
 use std::time::Duration;
 
 pub use golden::golden;
-pub use process::{Finished, METRICS, finish, in_shell, interrupt, refused, said, simhost};
+pub use process::{
+    Finished, METRICS, finish, in_shell, interrupt, other_build, otherwise, refused, said, simhost,
+};
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
 pub use topology::{EXACT_RUN, Topology, guest};

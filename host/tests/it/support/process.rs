@@ -14,13 +14,42 @@ use super::PATIENCE;
 /// and its like, and a cache of compiled guests that belongs to the build. It makes no metrics:
 /// what is tested of other signals is not to depend on them. [`METRICS`] has the variable.
 pub fn simhost() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simhost"));
+    program(Path::new(env!("CARGO_BIN_EXE_simhost")))
+}
+
+/// A build of the program, started as [`simhost`] starts the one that is tested.
+fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .env(METRICS, "none")
         .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     command.stdin(Stdio::null());
     command
+}
+
+/// The variable that names another build of the program: `.ci/run release` sets it.
+const OTHER: &str = "SIMHOST_OTHER_BINARY";
+
+/// The program as another build has it: other optimisation, another compiler.
+pub fn other_build() -> Command {
+    let other = std::env::var_os(OTHER).unwrap_or_else(|| panic!("{OTHER} names no other build"));
+    // Runs have a folder of their own, so the name must hold everywhere.
+    let other =
+        std::fs::canonicalize(&other).unwrap_or_else(|error| panic!("{OTHER} {}: {error}", other.display()));
+    program(&other)
+}
+
+/// A command in the other build's words.
+pub fn otherwise(command: &Command) -> Command {
+    let mut other = other_build();
+    other.args(command.get_args());
+    for (key, value) in command.get_envs() {
+        if let Some(value) = value {
+            other.env(key, value);
+        }
+    }
+    other
 }
 
 /// Says where metrics go. Empty, it says nothing, so that they go wherever spans do.
