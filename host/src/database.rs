@@ -57,12 +57,18 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Whether it takes a statement with this text, and what that would do.
+    /// Whether it takes a statement with this text and as many values as are given, and what that would do.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&mut self, text: &str) -> Result<Class, Failure> {
+    pub fn check(&mut self, text: &str, given: usize) -> Result<Class, Failure> {
         let statement = self.database.prepare(text)?;
+        let wanted = statement.parameters().len();
+        if wanted != given {
+            let message = format!("the statement has {wanted} parameters, and {given} values in braces");
+            let hint = "a value in braces stands outside of quotes: WHERE sku = {name}".to_owned();
+            return Err(Failure { sqlstate: "08P01", message, hint: Some(hint), place: None });
+        }
         // Names of columns are looked for when the plan is made.
         self.database.plan(&statement)?;
         Ok(statement.class())
@@ -179,6 +185,22 @@ impl Databases {
         let pools = self.pools.borrow();
         let of = pools.iter().filter(|((_, _, of), _)| *of == database);
         of.for_each(|(_, pool)| pool.settle());
+    }
+
+    /// A process has ended, by its Resource: what it had of databases is free.
+    pub fn process_ended(&self, resource: u32) {
+        self.of_process(resource, |pool| pool.settle_end());
+    }
+
+    /// A process, by its Resource, is done with what it has and ends, as another one replaces it; or it does
+    /// no longer.
+    pub fn retire(&self, resource: u32, retired: bool) {
+        self.of_process(resource, |pool| pool.retire(retired));
+    }
+
+    fn of_process(&self, resource: u32, each: impl Fn(&Pool)) {
+        let pools = self.pools.borrow();
+        pools.iter().filter(|((_, of, _), _)| *of == resource).for_each(|(_, pool)| each(pool));
     }
 
     /// What was asked of each, in the order of the topology.

@@ -51,7 +51,15 @@ impl Engine {
     /// Has the database do something that takes no time.
     pub async fn ask<T>(&self, work: impl FnOnce(&mut Database) -> T) -> T {
         let mut database = self.turn().await;
-        settle(&self.later, &mut database);
+        // What was said may take long, as making an index anew does.
+        while !locked(&self.later).is_empty() {
+            let later = Arc::clone(&self.later);
+            let settled = move || {
+                settle(&later, &mut database);
+                database
+            };
+            database = self.aside.run(settled).await;
+        }
         work(&mut database)
     }
 

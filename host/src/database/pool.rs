@@ -27,6 +27,8 @@ pub struct Pool {
     idle: Cell<u32>,
     /// Requests that wait for one.
     pending: Cell<u32>,
+    /// The process ends when it is done with what it has: it keeps no connection that no request has.
+    retired: Cell<bool>,
     /// The lives in which they were opened.
     life: Cell<Life>,
     /// What requests have met here.
@@ -112,6 +114,7 @@ impl Pool {
             opened: Cell::new(0),
             idle: Cell::new(0),
             pending: Cell::new(0),
+            retired: Cell::new(false),
             life: Cell::new(Life { process: process.life(), server: live.life() }),
             live,
             account: RefCell::default(),
@@ -181,6 +184,15 @@ impl Pool {
     /// Gives up connections that an end has broken, and those that no request has as long as the database has
     /// more of them than it may.
     pub fn settle(self: &Rc<Self>) {
+        self.settle_end();
+        while self.live.has_too_many() && self.idle.get() > 0 {
+            self.close_idle();
+        }
+        self.keep();
+    }
+
+    /// Gives up connections that an end has broken.
+    pub fn settle_end(&self) {
         let life = self.current_life();
         let before = self.life.replace(life);
         if before != life {
@@ -189,12 +201,21 @@ impl Pool {
             self.held.take();
             self.tell();
         }
-        while self.live.has_too_many() && self.idle.get() > 0 {
-            self.idle.set(self.idle.get() - 1);
-            self.close(life);
-            self.tell();
+    }
+
+    /// From now on keeps no connection that no request has, or keeps them again.
+    pub fn retire(&self, retired: bool) {
+        self.retired.set(retired);
+        self.settle_end();
+        while retired && self.idle.get() > 0 {
+            self.close_idle();
         }
-        self.keep();
+    }
+
+    fn close_idle(&self) {
+        self.idle.set(self.idle.get() - 1);
+        self.close(self.life.get());
+        self.tell();
     }
 
     /// Keeps as many connections from requests as faults say: idle ones first, then those that are not
@@ -259,7 +280,7 @@ impl Drop for Connection {
             pool.held.borrow_mut().extend(self.slot.take());
             return;
         }
-        if pool.live.has_too_many() {
+        if pool.retired.get() || pool.live.has_too_many() {
             pool.close(self.life);
         } else {
             pool.idle.set(pool.idle.get() + 1);

@@ -43,7 +43,11 @@ impl Slots {
         }
         match select(self.queue(), sched.sleep(patience)).await {
             Either::Left((slot, _)) => slot.ok(),
-            Either::Right(_) => None,
+            Either::Right((_, queued)) => {
+                drop(queued);
+                self.waiting.borrow_mut().retain(|waits| !waits.is_abandoned());
+                None
+            }
         }
     }
 

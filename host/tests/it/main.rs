@@ -16,6 +16,7 @@ mod compute;
 mod console;
 mod context;
 mod cycles;
+mod databases;
 mod determinism;
 mod diff;
 mod docs;

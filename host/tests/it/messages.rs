@@ -205,3 +205,26 @@ fn a_group_that_never_gets_on_does_not_keep_a_run_in_virtual_time_from_its_end()
     let drain = run.json()["drain_ns"].as_u64().expect("a number");
     assert!(drain <= 2 * 3_600 * SECOND + 10 * SECOND, "{drain}");
 }
+
+#[test]
+fn baggage_goes_with_a_message_unless_its_context_is_lost() {
+    let fault = "[[faults]]\nname = \"struck\"\nkind = \"error\"\nstatus = 503\n\
+                 match = { \"baggage.user.id\" = \"42\" }\ntarget = { service = \"smtp\" }\n";
+    let load = "[[load]]\nname = \"post\"\nto = \"front\"\narrivals.constant = \"5/s\"\n\
+                request = { path = \"/\", headers = { baggage = \"user.id=42\" } }\n";
+    for (context, goes_on) in [("parent", true), ("link", true), ("none", false)] {
+        let subscription = format!(
+            "[topics.letters]\n[[subscriptions]]\ntopic = \"letters\"\nservice = \"back\"\n\
+             context = \"{context}\"\n"
+        );
+        let world = World::default()
+            .with_guest("front", "service", "config.send = { route = \"GET /\", publish = \"letters\" }")
+            .with_guest("back", "service", "config.mail = { topic = \"letters\", calls = \"smtp\" }")
+            .with_guest("smtp", "service", "")
+            .with(&subscription)
+            .with(load)
+            .with(fault);
+        let struck = run(world, "4s").json()["faults"][0]["injected"].as_u64();
+        assert_eq!(struck > Some(0), goes_on, "{context}: {struck:?}");
+    }
+}

@@ -119,7 +119,9 @@ impl CalleeSide {
         let is_looked_into = self.faults.has(Point::Worker, settings.service) || !guest.releases.is_empty();
         let request = if is_looked_into { as_request(&first.message) } else { Request::default() };
         let depth = delivery.records.iter().map(|record| record.message.depth).max().unwrap_or_default();
-        let baggage = if is_single { first.message.baggage.clone() } else { Baggage::default() };
+        // Without a context the request knows nothing of who has sent the message.
+        let knows = is_single && settings.context != MessageContext::None;
+        let baggage = if knows { first.message.baggage.clone() } else { Baggage::default() };
         let visit = Visit {
             to: settings.service,
             from: None,

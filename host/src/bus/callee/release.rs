@@ -118,6 +118,7 @@ impl CalleeSide {
                 self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.set.replicas.len())
             });
             replica.retire(is_replaced);
+            self.host.databases.retire(replica.identity.resource.0, is_replaced);
             self.measure_deployment(replica, !is_replaced);
             if release.is_on(index, guest.set.replicas.len()) {
                 let runs = guest.releases.iter().find(|other| {
@@ -131,6 +132,7 @@ impl CalleeSide {
         let deployed = release.set.iter().flat_map(|set| &set.replicas);
         for (index, replica) in deployed.enumerate() {
             replica.retire(!rule.is_active());
+            self.host.databases.retire(replica.identity.resource.0, !rule.is_active());
             let is_there = match release.canary {
                 Canary::Replicas(_) => release.is_on(index, guest.set.replicas.len()),
                 Canary::Requests(_) => true,

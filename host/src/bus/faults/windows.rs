@@ -149,6 +149,7 @@ impl CalleeSide {
         }
         self.at(faults).for_each(Replica::forget);
         faults.process.die();
+        self.at(faults).for_each(|replica| self.host.databases.process_ended(replica.identity.resource.0));
         self.measure_death(faults);
         self.member_died(faults);
     }

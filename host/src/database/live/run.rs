@@ -8,6 +8,7 @@ use simhost_sql::{Blocked, Call, Done, Ended, Failure, Outcome, Statement, Trans
 
 use super::{Answer, Client, Leg, Live, Open, failure};
 use crate::database::engine::{Asked, Ran};
+use crate::database::slots::Slot;
 use crate::model::Nanos;
 use crate::sched;
 
@@ -29,7 +30,9 @@ impl Live {
         let mut locked = 0;
         self.sched.sleep(self.leg(client, Leg::There)).await;
         loop {
-            let core = self.cores.take().await;
+            let Some(core) = self.core(until).await else {
+                return Answer { result: Err(self.timed_out(open)), work: Work::default(), locked };
+            };
             let call = Call { now: self.micros(), steps: self.steps(until) };
             let began = self.sched.now();
             let asked = Asked {
@@ -63,9 +66,31 @@ impl Live {
             missed.into_iter().for_each(|fault| client.struck(fault, None));
             let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
             // What the engine took in real time is a part of it.
-            self.sched.sleep_until(began.saturating_add(self.bill(work, rows, client))).await;
+            let paid = began.saturating_add(self.bill(work, rows, client));
+            if result.is_ok()
+                && let Some(until) = until.filter(|until| *until < paid)
+            {
+                self.sched.sleep_until(until).await;
+                return Answer { result: Err(self.timed_out(open)), work, locked };
+            }
+            self.sched.sleep_until(paid).await;
             return Answer { result, work, locked };
         }
+    }
+
+    /// A core of the database, if one is free before this instant.
+    async fn core(&self, until: Option<Nanos>) -> Option<Slot> {
+        let Some(until) = until else { return Some(self.cores.take().await) };
+        let left = until.checked_sub(self.sched.now()).filter(|left| *left > 0)?;
+        self.cores.take_within(&self.sched, left).await
+    }
+
+    /// Ends a statement that has taken too long, and the transaction that it is a part of.
+    fn timed_out(&self, open: &Open) -> Failure {
+        if let Some(own) = open.own {
+            self.engine.tell(move |database| database.cancel(own));
+        }
+        failure("57014", "canceling statement due to statement timeout")
     }
 
     /// Waits until one of those that block a statement has ended.
@@ -97,6 +122,8 @@ impl Live {
             } else {
                 continue;
             };
+            drop(free);
+            self.waiting.borrow_mut().retain(|(_, waits)| !waits.is_abandoned());
             self.engine.tell(move |database| database.cancel(transaction));
             return Err(given_up);
         }
@@ -123,13 +150,14 @@ impl Live {
     /// Statements that wait for this transaction try again.
     pub(super) fn ended(&self, own: Transaction) {
         let mut waiting = self.waiting.borrow_mut();
-        let (told, left) = std::mem::take(&mut *waiting).into_iter().partition(|(by, _)| by.contains(&own));
+        // Who has given up is gone.
+        let waits = std::mem::take(&mut *waiting).into_iter().filter(|(_, waits)| !waits.is_abandoned());
+        let (told, left) = waits.partition(|(by, _)| by.contains(&own));
         *waiting = left;
         drop(waiting);
         let told: Vec<(Vec<Transaction>, sched::Sender<()>)> = told;
         self.lock_after(own);
         for (_, waits) in told {
-            // Who has given up is gone.
             waits.send(()).ok();
         }
     }

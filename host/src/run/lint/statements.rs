@@ -26,7 +26,8 @@ pub fn refused(model: &Model, text: &str, databases: &mut [Opened]) -> Vec<Probl
     let mut problems = Vec::new();
     for (index, database) in databases.iter_mut().enumerate() {
         let asked = scripted(model).flat_map(|service| statements(model, service, index));
-        let checked: Vec<_> = asked.map(|asked| (database.check(&asked.statement), asked)).collect();
+        let checked: Vec<_> =
+            asked.map(|asked| (database.check(&asked.statement, asked.given), asked)).collect();
         // One that makes a table makes others right.
         if checked.iter().any(|(checked, _)| matches!(checked, Ok(Class::Ddl))) {
             continue;
@@ -46,6 +47,8 @@ struct Asked<'a> {
     place: Place,
     /// With `$1` and so on for its parts in braces, as the guest has it.
     statement: String,
+    /// How many those are.
+    given: usize,
 }
 
 /// The statements that a service has for a database.
@@ -68,15 +71,16 @@ fn statements<'a>(
     });
     texts.flat_map(move |(key, text, place)| {
         let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-        parts.filter_map(bound).map(move |statement| {
+        parts.filter_map(bound).map(move |(statement, given)| {
             let place = place.clone();
-            Asked { service, database, key, place, statement }
+            Asked { service, database, key, place, statement, given }
         })
     })
 }
 
-/// A statement with its parameters. One with a brace without its pair is for the guest to refuse.
-fn bound(text: &str) -> Option<String> {
+/// A statement with its parameters, and how many they are. One with a brace without its pair is for the guest
+/// to refuse.
+fn bound(text: &str) -> Option<(String, usize)> {
     let (mut statement, mut rest, mut count) = (String::new(), text, 0);
     while let Some((before, behind)) = rest.split_once('{') {
         let (_, after) = behind.split_once('}')?;
@@ -84,7 +88,7 @@ fn bound(text: &str) -> Option<String> {
         statement.push_str(&format!("{before}${count}"));
         rest = after;
     }
-    Some(statement + rest)
+    Some((statement + rest, count))
 }
 
 impl Asked<'_> {

@@ -187,3 +187,13 @@ fn resource_attributes_have_the_number_of_their_replica() {
         .map(|at| (json!(format!("node-{at}")).to_string(), json!(format!("front-{at}-{at}")).to_string()));
     assert_eq!(hosts, expected.each_ref().map(|(host, pod)| (host.as_str(), pod.as_str())));
 }
+
+#[test]
+fn a_value_in_braces_within_quotes_is_refused_before_anything_starts() {
+    let config = "config.show = { route = \"GET /\", sql = \"SELECT 1 FROM stock WHERE sku = '{sku}'\" }";
+    let (_folder, world) = stock(config);
+    let said = world.refusal();
+    for part in ["has 0 parameters, and 1 values in braces", "08P01", "outside of quotes"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Databases under load: who has their connections when processes come and go, and what a statement has time
+//! for.
+
+use serde_json::Value;
+
+use crate::support::{Topology, simhost};
+
+/// A service of two replicas over a database that does a hundred statements at a time.
+fn shop(database: &str, rest: &str) -> Topology {
+    shop_with(100, database, rest)
+}
+
+fn shop_with(cores: u32, database: &str, rest: &str) -> Topology {
+    Topology::new(
+        "shop",
+        format!(
+            "[topology]\nname = \"shop\"\nseed = 1\n\
+             [services.app]\nguest = \"service\"\nreplicas = 2\nworkers = 64\n\
+             databases.stock = {{ pool = {{ max = 14, wait = \"2s\" }} }}\nconfig.sql-in = \"stock\"\n\
+             config.show = {{ route = \"GET /\", sql = \"SELECT available FROM stock WHERE id = {{1..3}}\" }}\n\
+             [databases.stock]\ntables = \"\"\"\nCREATE TABLE stock (id INT PRIMARY KEY, available INT);\n\
+             INSERT INTO stock VALUES (1, 1), (2, 2), (3, 3);\n\"\"\"\ncores = {cores}\n{database}\n{rest}\n"
+        ),
+    )
+}
+
+fn report(topology: &Topology) -> Value {
+    let mut command = simhost();
+    command.arg("run").arg(topology.path()).args(["--virtual", "--json", "--for", "40s", "--compute", "0"]);
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+fn load(name: &str, rate: &str, more: &str) -> String {
+    format!(
+        "[[load]]\nname = \"{name}\"\nto = \"app\"\nrequest = {{ path = \"/\" }}\n\
+         arrivals = {{ poisson = \"{rate}\" }}\n{more}\n"
+    )
+}
+
+/// Connections that the database has refused, of all pools.
+fn refused(report: &Value) -> u64 {
+    let pools = report["databases"][0]["pools"].as_array().expect("pools");
+    assert!(!pools.is_empty());
+    pools.iter().map(|pool| pool["refused"].as_u64().expect("a number")).sum()
+}
+
+#[test]
+fn connections_of_a_replica_that_dies_are_free_for_the_others() {
+    let fault = "[[faults]]\nname = \"gone\"\nkind = \"down\"\ntarget = { service = \"app\", replica = 0 }\n\
+                 when = { at = \"10s\", for = \"30s\" }\n";
+    let loads = load("early", "40/s", "for = \"10s\"") + &load("late", "50/s", "start = \"15s\"");
+    let few = "connections = 16\ncost = { statement = \"200ms\" }";
+    let report = report(&shop(few, &(fault.to_owned() + &loads)));
+    let [early, late] = [0, 1].map(|load| &report["loads"][load]);
+    assert!(late["requests"].as_u64() > Some(1_000), "{late}");
+    // The two share sixteen connections at first; the one that is left has more than enough of them.
+    let refused = refused(&report);
+    assert!(Some(refused) <= early["errors"].as_u64(), "{refused} were refused: {early}");
+}
+
+#[test]
+fn connections_of_a_version_that_is_replaced_are_free_for_the_new_one() {
+    let fault = "[[faults]]\nname = \"new\"\nkind = \"bad-deploy\"\nguest = \"service\"\nversion = \"2\"\n\
+                 config.work = \"1ms\"\ntarget = { service = \"app\" }\nwhen = { at = \"10s\", for = \"20s\" }\n";
+    let enough = "connections = 28\ncost = { statement = \"200ms\" }";
+    let report = report(&shop(enough, &(fault.to_owned() + &load("all", "80/s", ""))));
+    let (asked, refused) = (report["loads"][0]["requests"].as_u64().expect("a number"), refused(&report));
+    // While the old processes are done with what they have, both have some.
+    assert!(asked > 2_000 && refused * 100 < asked, "{refused} of {asked}");
+}
+
+#[test]
+fn a_statement_that_waits_for_a_core_for_too_long_fails_in_its_time() {
+    let slow = "cost = { statement = \"20ms\" }\nstatement-timeout = \"100ms\"";
+    let report = report(&shop_with(1, slow, &load("all", "90/s", "")));
+    let statement = &report["databases"][0]["statements"][0];
+    let (errors, count) = (statement["errors"].as_u64(), statement["count"].as_u64());
+    assert!(errors > Some(500) && errors < count, "{statement}");
+    assert!(statement["max_ns"].as_u64() < Some(110_000_000), "{statement}");
+}
