@@ -11,6 +11,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY guests guests
 COPY host host
 COPY labs labs
+COPY sql sql
 COPY topologies topologies
 # The caches outlive the image layer, so that a change to one file rebuilds one
 # crate. They are not part of the image: the binary has to be copied out. It

@@ -489,6 +489,18 @@ fn every_source_file_is_part_of_its_crate() {
 }
 
 #[test]
+fn the_image_is_built_from_every_member_of_the_workspace() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).expect("a file");
+    let (manifest, image, context) = (read("Cargo.toml"), read("Dockerfile"), read(".dockerignore"));
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).expect("members");
+    for member in members.trim_end_matches(']').split(", ") {
+        let folder = member.trim_matches('"').split('/').next().unwrap_or_default();
+        assert!(image.contains(&format!("\nCOPY {folder} {folder}\n")), "Dockerfile does not copy {folder}");
+        assert!(context.contains(&format!("\n!{folder}\n")), ".dockerignore leaves out {folder}");
+    }
+}
+
+#[test]
 fn the_code_map_names_every_module() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
     hold(File::is_host, |file| {
