@@ -65,11 +65,13 @@ fn candidates(system: &System, dice: &mut Dice) -> Vec<usize> {
     data
 }
 
-/// `orders`, or the name of its service where there is one of that name.
+/// `orders`, or `order-db-data` after its service where a database or a service has that name: graphs tell
+/// services and databases apart by their names.
 fn name(system: &System, owner: usize) -> String {
     let Service { name, things, .. } = &system.services[owner];
-    let is_taken = system.databases.iter().any(|database| database.name == *things);
-    if is_taken { name.clone() } else { (*things).to_owned() }
+    let is_taken = system.databases.iter().any(|database| database.name == *things)
+        || system.services.iter().any(|service| service.name == *things);
+    if is_taken { format!("{name}-data") } else { (*things).to_owned() }
 }
 
 fn draw(seed: u64, name: String, owner: &Service) -> Database {

@@ -313,5 +313,5 @@ fn unknown(name: &str) -> Failure {
         return Failure::unsupported(format!("the function {name}"), *hint);
     }
     Failure::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
-        .hint("see which functions there are in the reference of databases")
+        .hint("use another function, or let the service compute the value")
 }

@@ -25,8 +25,8 @@ fn every_topology_that_ships_runs_twice_the_same() {
     });
 }
 
-/// [`crate::topologies`] holds another build to the golden file of each topology; here is all that a run leaves
-/// behind, of systems that use most of what there is.
+/// [`crate::topologies`] holds another build to the golden file of each topology; here is all that a run
+/// leaves behind, of systems that use most of what there is.
 #[test]
 #[ignore = "needs another build of the program: .ci/run release"]
 fn another_build_leaves_the_same_bytes_behind() {
