@@ -11,7 +11,7 @@ const INFALLIBLE: &str = "a String takes every write";
 
 fn main() {
     let assets = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("assets/labs");
-    let mut table = "pub(super) static FILES: &[(&str, &[(&str, &[u8])])] = &[\n".to_owned();
+    let mut table = "pub(super) static FILES: &[(&str, Files)] = &[\n".to_owned();
     for (folder, name) in entries(&assets).into_iter().filter(|(path, _)| path.join("lab.toml").is_file()) {
         let mut files = Vec::new();
         collect(&folder, "", &mut files);

@@ -212,7 +212,8 @@ mod tests {
         let mut times: Vec<_> = (0..50_000).map(|_| source.sample(stream) + source.sample(stream)).collect();
         let written = read(&halves(&mut times));
         let Distribution::Lognormal { median, sigma } = written else { panic!("{written:?}") };
-        assert!(median.abs_diff(MS) < MS / 33 && (sigma - 0.4).abs() < 0.03, "{median} {sigma}");
+        // Without the rarest times it is a little narrower than what they were drawn from.
+        assert!(median.abs_diff(MS) < MS / 33 && (0.36..0.4).contains(&sigma), "{median} {sigma}");
         assert_eq!(halves(&mut [2 * MS; 5]), "\"1ms\"");
         assert_eq!(halves(&mut []), "\"0ns\"");
     }

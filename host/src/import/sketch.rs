@@ -245,7 +245,7 @@ impl Drawing<'_> {
         });
         let bytes = callees.publishes(number).iter().map(|(topic, _)| {
             let (count, sum) = names.seen[*topic as usize].bytes;
-            if count > 0 { (sum / count).min(MOST_BYTES) } else { 0 }
+            sum.checked_div(count).map_or(0, |mean| mean.min(MOST_BYTES))
         });
         let (answers, sum) = route.answers;
         let response_bytes =

@@ -1,7 +1,7 @@
 //! Statements of any dialect, as text: which tables, columns and values one has, and how the scripted
 //! guest writes it.
 //!
-//! [`plain`] gives a statement as it is kept, [`shape`] says what it needs of a schema.
+//! [`plain`] gives a statement as it is kept, [`shape()`] says what it needs of a schema.
 
 mod lexer;
 mod scopes;

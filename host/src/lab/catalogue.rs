@@ -10,6 +10,9 @@ use super::manifest::Manifest;
 use super::salt::Names;
 
 mod embedded {
+    /// The files of a lab, by their names in its folder.
+    pub type Files = &'static [(&'static str, &'static [u8])];
+
     include!(concat!(env!("OUT_DIR"), "/labs.rs"));
 }
 

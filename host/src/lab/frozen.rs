@@ -168,10 +168,10 @@ fn set(document: &mut Table, path: &[String], value: Option<Value>) {
                     }
                     return;
                 }
-                return match &mut list[found] {
-                    Value::Table(table) => set(table, &path[index + 2..], value),
-                    _ => {}
-                };
+                if let Value::Table(table) = &mut list[found] {
+                    set(table, &path[index + 2..], value);
+                }
+                return;
             }
             _ => return,
         }

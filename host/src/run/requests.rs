@@ -112,9 +112,7 @@ impl RequestFlag {
         if serde_json::from_str::<serde::de::IgnoredAny>(&self.body).is_ok() {
             headers.push("content-type", "application/json");
         }
-        self.headers
-            .iter()
-            .for_each(|(name, value)| headers.push(&name.to_ascii_lowercase(), value.as_str()));
+        self.headers.iter().for_each(|(name, value)| headers.push(name.to_ascii_lowercase(), value.as_str()));
         let request = Request {
             method: self.method.clone(),
             target: self.target.clone(),

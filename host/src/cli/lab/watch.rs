@@ -60,15 +60,14 @@ impl Watch {
                 seen = now;
                 say("watching; press h, c, n or q and Enter: a hint, check again, the next lab, quit\n");
             }
-            match pressed.recv_timeout(LOOK) {
-                Ok(line) => match line.trim() {
+            if let Ok(line) = pressed.recv_timeout(LOOK) {
+                match line.trim() {
                     "q" => return Ok(ExitCode::SUCCESS),
                     "h" => self.run(&program, &["hint"]),
                     "c" => seen.clear(),
                     "n" => drop(print(&next(&lab.folder))),
                     _ => say("h a hint, c check again, n the next lab, q quit\n"),
-                },
-                Err(_) => {}
+                }
             }
         }
     }

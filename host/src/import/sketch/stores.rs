@@ -188,7 +188,9 @@ impl Stores {
                 spans[names.statements.get(*statement).store as usize] += asked.spans;
             }
         }
-        let mut groups: BTreeMap<(bool, String, Option<&str>), (u64, Vec<usize>)> = BTreeMap::new();
+        // By kind, name and address: their spans, and the stores.
+        type Groups<'a> = BTreeMap<(bool, String, Option<&'a str>), (u64, Vec<usize>)>;
+        let mut groups = Groups::new();
         for (number, store) in names.stores.iter().enumerate().filter(|(number, _)| spans[*number] > 0) {
             let is_cache = CACHES.contains(&store.system.as_str());
             if is_cache || DATABASES.contains(&store.system.as_str()) {
@@ -259,7 +261,9 @@ impl Stores {
     /// them, where it is known.
     fn asking(&self, route: &Route, names: &Names, made: Option<u64>) -> Option<Asking> {
         let reached = made.unwrap_or(route.served.count - route.served.failed).max(1) as f64;
-        let mut by_database: BTreeMap<usize, (u128, Vec<(u32, usize)>, u64)> = BTreeMap::new();
+        // The time of its statements, each with how often a request executes it, and the transactions begun.
+        type OfDatabase = (u128, Vec<(u32, usize)>, u64);
+        let mut by_database: BTreeMap<usize, OfDatabase> = BTreeMap::new();
         for (number, asked) in &route.statements {
             let statement = names.statements.get(*number);
             let Some(Server::Database(database)) = self.servers[statement.store as usize] else { continue };

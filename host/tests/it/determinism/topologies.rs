@@ -9,14 +9,14 @@ use crate::support::{at_once, otherwise};
 const ALONE: &str = "--no-counterfactual";
 
 /// Of an incident, which lasts for minutes, its first part: the golden files have all of it.
-const IN_PART: [&str; 2] = ["--for", "100s"];
+const IN_PART: &str = "100s";
 
 #[test]
 fn every_topology_that_ships_runs_twice_the_same() {
     at_once(&Shipped::all(), |shipped| {
         // The runs without each fault are the golden files' to compare.
-        let part = if shipped.has_truth { &IN_PART[..] } else { &[] };
-        let run = || Left::by(shipped.run().arg(ALONE).args(part));
+        let shipped = if shipped.has_truth { shipped.for_time(IN_PART) } else { shipped.clone() };
+        let run = || Left::by(shipped.run().arg(ALONE));
         let (one, other) = (run(), run());
         assert_same(&shipped.name, &one, &other);
         let truth = difference::first(&one.truth, &other.truth);

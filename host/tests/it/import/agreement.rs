@@ -96,7 +96,7 @@ fn what_orders_recorded_gives_a_system_whose_report_agrees() {
 #[test]
 fn the_calm_minutes_of_an_incident_give_a_system_whose_report_agrees() {
     // Its fault does not begin before the third minute has ended.
-    agrees("incidents/noisy-neighbour.toml", &["--for", "3m"]);
+    agrees("incidents/timeout-cascade.toml", &["--for", "3m"]);
 }
 
 #[test]

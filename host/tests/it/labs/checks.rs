@@ -135,7 +135,7 @@ fn a_guest_is_asked_and_has_to_answer_as_promised() {
 fn the_traces_that_sampling_keeps_are_compared_with_all() {
     let topology = format!("{TOPOLOGY}\n[telemetry]\nsampler = \"traceidratio\"\nsampler-arg = 0.2\n");
     let kept = check("kept", "sampled", "of = { status = \"error\" }\nshare-at-most = \"50%\"");
-    let few = judged(&topology, &[], &[kept.clone()]);
+    let few = judged(&topology, &[], std::slice::from_ref(&kept));
     assert!(!passed(&few, "kept"));
     let all = judged(&topology, &[("sampler-arg = 0.2", "sampler-arg = 1.0")], &[kept]);
     let message = named(&all, "kept")["message"].as_str().expect("words").to_owned();

@@ -18,7 +18,7 @@ const PROMPT: &str = "$ simhost run ";
 pub const TRUTH: [&str; 2] = ["--truth", "truth.jsonl"];
 
 /// A topology that ships.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shipped {
     /// From the root of the repository, with `/`: `topologies/orders.toml`.
     pub name: String,
@@ -64,6 +64,14 @@ impl Shipped {
             shipped.flags.truncate(shipped.flags.len() - TRUTH.len());
         }
         shipped
+    }
+
+    /// The same for another time.
+    pub fn for_time(&self, time: &str) -> Self {
+        let mut other = self.clone();
+        let flag = other.flags.iter().position(|flag| flag == "--for").expect("the command has --for");
+        time.clone_into(&mut other.flags[flag + 1]);
+        other
     }
 
     /// The file with its report.
