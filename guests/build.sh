@@ -17,6 +17,8 @@ readonly LABS=(
     promise-solution:17-a-guest-that-keeps-its-promise/solution/guest/payments.wasm
     promise-memory:17-a-guest-that-keeps-its-promise/wrong/memory-of-a-worker/guest/payments.wasm
     promise-forever:17-a-guest-that-keeps-its-promise/wrong/kept-for-ever/guest/payments.wasm
+    promise-receipts:17-a-guest-that-keeps-its-promise/wrong/receipts-for-ever/guest/payments.wasm
+    promise-status:17-a-guest-that-keeps-its-promise/wrong/another-status/guest/payments.wasm
     promise-failure:17-a-guest-that-keeps-its-promise/wrong/failure-remembered/guest/payments.wasm
     page-start:18-parallel-with-a-deadline/start/guest/product_page.wasm
     page-solution:18-parallel-with-a-deadline/solution/guest/product_page.wasm
