@@ -27,9 +27,15 @@ fn main() {
     fs::write(out.join("labs.rs"), table).expect("the table is written");
 }
 
-/// All files below a folder, each with its name from `prefix` on, with `/`.
+/// All files below a folder, each with its name from `prefix` on, with `/`. What only the authors of labs
+/// need is left out: wrong answers, and what the sources of a solution give when they are built.
 fn collect(folder: &Path, prefix: &str, files: &mut Vec<(PathBuf, String)>) {
     for (path, name) in entries(folder) {
+        let is_left_out = prefix.is_empty() && name == "wrong"
+            || prefix.starts_with("solution/") && name.ends_with(".wasm");
+        if is_left_out {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, &format!("{prefix}{name}/"), files);
         } else {

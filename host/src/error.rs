@@ -173,6 +173,14 @@ impl Refused {
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.0.problems.iter().map(|found| &found.problem)
     }
+
+    /// The same, each with its file, line and column, from 1.
+    pub fn places(&self) -> impl Iterator<Item = (&Problem, Option<(&str, (usize, usize))>)> {
+        self.0.problems.iter().map(|found| {
+            let file = found.source.as_ref().map(NamedSource::name);
+            (&found.problem, file.zip(found.position()))
+        })
+    }
 }
 
 /// What is doubtful about an input that is accepted.
@@ -199,11 +207,16 @@ impl Warnings {
 
     /// The problems, at most the first 50, each with its line and column in the file, from 1.
     pub fn problems(&self) -> impl Iterator<Item = (&Problem, Option<(usize, usize)>)> {
-        self.0.problems.iter().map(|Found { problem, source }| {
-            let text = source.as_ref().map(NamedSource::inner);
-            let before = problem.at.as_ref().zip(text).and_then(|(at, text)| text.get(..at.start));
-            (problem, before.map(line_and_column))
-        })
+        self.0.problems.iter().map(|found| (&found.problem, found.position()))
+    }
+}
+
+impl Found {
+    /// Its line and column in the file, from 1.
+    fn position(&self) -> Option<(usize, usize)> {
+        let text = self.source.as_ref().map(NamedSource::inner);
+        let before = self.problem.at.as_ref().zip(text).and_then(|(at, text)| text.get(..at.start));
+        before.map(line_and_column)
     }
 }
 

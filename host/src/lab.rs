@@ -5,8 +5,8 @@
 //!   `finding`: `find` of reports, whose numbers `measure` names; `shape` of spans, `path` of one trace;
 //!   `answers` of what the student has found out; `contract` of a guest. `frozen` may not be changed,
 //!   `salt` is hidden seeds and names;
-//! - `verdict` is the result, `text` says it to a person, `formats` to programs; `witness` finds the trace
-//!   that shows a failure, `changes` what a solution changes;
+//! - `score` gives the points, `verdict` is the result, `text` says it to a person, `formats` to programs;
+//!   `witness` finds the trace that shows a failure, `changes` what a solution changes;
 //! - `grade` checks many submissions, `develop` is for the authors of labs.
 
 mod answers;
@@ -26,6 +26,7 @@ pub mod manifest;
 mod measure;
 mod path;
 pub mod salt;
+pub mod score;
 mod shape;
 pub mod state;
 pub mod text;

@@ -26,10 +26,6 @@ pub const FILE: &str = "answers.toml";
 /// What is right where nothing went wrong.
 pub const NOTHING: &str = "none";
 
-/// The points that a guess too many takes, and the most that all of them take.
-const PRICE: f64 = 0.1;
-const PRICE_AT_MOST: f64 = 0.5;
-
 /// What a student has written under a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -240,8 +236,8 @@ fn slowest(spans: &[SpanRecord]) -> Option<Vec<&SpanRecord>> {
     Some(spans.iter().filter(|span| span.trace_id == id).collect())
 }
 
-/// What a check finds: `wrong` is how often the answer was wrong before.
-pub fn find(question: &Question, answer: Option<&Answer>, right: Option<&Right>, wrong: u32) -> Finding {
+/// What a check finds.
+pub fn find(question: &Question, answer: Option<&Answer>, right: Option<&Right>) -> Finding {
     let key = quote(&question.key);
     let want = format!("an answer to {key} that is right");
     let Some(right) = right else {
@@ -264,9 +260,7 @@ pub fn find(question: &Question, answer: Option<&Answer>, right: Option<&Right>,
         return Finding::failed(None, want, message);
     }
     if is_right(answer, right, question.tolerance) {
-        let beyond = wrong.saturating_sub(question.guesses.unwrap_or(u32::MAX));
-        let price = (PRICE * f64::from(beyond)).min(PRICE_AT_MOST);
-        return Finding { worth: 1.0 - price, ..Finding::passed(got, want) };
+        return Finding::passed(got, want);
     }
     let message = format!("{} is not the answer to {key}", quote(&got));
     Finding::failed(Some(got), want, message)
@@ -318,7 +312,7 @@ mod tests {
     use super::*;
 
     fn question(key: &str, truth: Truth) -> Question {
-        Question { key: key.to_owned(), truth, tolerance: None, choices: Vec::new(), guesses: Some(3) }
+        Question { key: key.to_owned(), truth, tolerance: None, choices: Vec::new() }
     }
 
     #[test]
@@ -332,15 +326,6 @@ mod tests {
         let refused =
             parse("answers.toml", "service = 3\nat = \"soon\"\nwho = \"x\"", &asked).expect_err("wrong");
         assert_eq!(refused.problems().count(), 3);
-    }
-
-    #[test]
-    fn guesses_beyond_those_that_are_free_take_points_and_half_at_most() {
-        let asked = question("service", Truth::Fault(Fact::Service, None));
-        let right = Right::Texts(["a".to_owned()].into());
-        let worth = |wrong| find(&asked, Some(&Answer::Text("a".to_owned())), Some(&right), wrong).worth;
-        assert_eq!([worth(0), worth(3), worth(4), worth(99)], [1.0, 1.0, 0.9, 0.5]);
-        assert!(!find(&asked, Some(&Answer::Text("b".to_owned())), Some(&right), 0).passed);
     }
 
     #[test]

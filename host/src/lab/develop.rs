@@ -1,18 +1,20 @@
 //! What the author of a lab wants to know: the starter fails, the solution passes, each wrong answer fails by
 //! the check that is to catch it, hints exist, links lead somewhere, and nothing names the answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
 use crate::error::{Problem, Refused, quote};
+use crate::report::words::number;
 use crate::run::RunEvent;
 
 use super::answers;
 use super::catalogue::Lab;
 use super::files::{self, Tree};
-use super::judge::Bench;
+use super::judge::{Bench, Starts};
 use super::manifest::FROZEN_CHECK;
 use super::salt;
 use super::state;
@@ -21,8 +23,8 @@ use super::verdict::Verdict;
 /// Hints of a lab: where to look, what it is, how to mend it.
 const HINTS: usize = 3;
 
-/// Another salt than none: the seeds of the second half of the runs follow from it, and the names.
-const OTHER_SALT: &str = "dev check";
+/// The share of the points that the starter may have, at most: nobody has earned them.
+const FREE_AT_MOST: f64 = 0.2;
 
 /// Salts that a lab with a recording is tried with: what is right follows from the salt there.
 const SALTS: usize = 8;
@@ -39,24 +41,25 @@ pub struct Findings {
     pub checks: u32,
 }
 
-/// Examines a lab over `seeds` seeds with no salt, and as many with another one.
+/// Examines a lab over `seeds` seeds with no salt, and over as many with this one, as are the names.
 ///
 /// # Errors
 /// Its files are so wrong that nothing can be judged.
-pub fn examine(lab: &Lab, seeds: usize, on_event: fn(RunEvent)) -> Result<Findings, Refused> {
+pub fn examine(lab: &Lab, seeds: usize, salt: &str, on_event: fn(RunEvent)) -> Result<Findings, Refused> {
     let mut findings = Findings { problems: on_paper(lab), ..Findings::default() };
     let seeds = if lab.manifest.record.is_some() { 1 } else { seeds };
-    for salt in salts(lab) {
+    for salt in salts(lab, salt) {
         let lab = lab.salted(&salt)?;
-        let mut trial = Trial { lab: &lab, salt: &salt, seeds, on_event, findings: &mut findings };
+        let (salt, starts) = (&*salt, Arc::default());
+        let mut trial = Trial { lab: &lab, salt, seeds, on_event, starts, findings: &mut findings };
         trial.run()?;
     }
     Ok(findings)
 }
 
-/// None, and another one; of a lab with a recording more, so that each hidden topology is drawn.
-fn salts(lab: &Lab) -> Vec<String> {
-    let mut salts = vec![String::new(), OTHER_SALT.to_owned()];
+/// None, and this one; of a lab with a recording more, so that each hidden topology is drawn.
+fn salts(lab: &Lab, other: &str) -> Vec<String> {
+    let mut salts = vec![String::new(), other.to_owned()];
     if lab.manifest.record.is_none() {
         return salts;
     }
@@ -64,7 +67,7 @@ fn salts(lab: &Lab) -> Vec<String> {
     let drawn = |salt: &String| salt::drawn(&lab.manifest.id, salt, topologies);
     let mut seen: BTreeSet<_> = salts.iter().map(drawn).collect();
     for number in 3..=SALTS_AT_MOST {
-        let salt = format!("{OTHER_SALT} {number}");
+        let salt = format!("{other} {number}");
         if seen.insert(drawn(&salt)) || salts.len() < SALTS {
             salts.push(salt);
         }
@@ -152,6 +155,8 @@ struct Trial<'a> {
     salt: &'a str,
     seeds: usize,
     on_event: fn(RunEvent),
+    /// Every variant is compared with the same runs of the starter.
+    starts: Arc<Starts>,
     findings: &'a mut Findings,
 }
 
@@ -159,7 +164,7 @@ impl Trial<'_> {
     fn run(&mut self) -> Result<(), Refused> {
         match self.judge(&self.lab.starter(), false) {
             Ok(verdict) if verdict.solved => self.note("the starter passes every check".to_owned()),
-            Ok(_) => {}
+            Ok(verdict) => self.starter(&verdict),
             // A starter may be broken: a guest is still to be written.
             Err(_) if !self.lab.manifest.needs.is_empty() => {}
             Err(refused) => return Err(refused),
@@ -189,6 +194,24 @@ impl Trial<'_> {
         Ok(())
     }
 
+    /// What the starter passes has to be guards, and guards have to be what it passes.
+    fn starter(&mut self, verdict: &Verdict) {
+        let Verdict { score, max, checks, .. } = verdict;
+        if *score > FREE_AT_MOST * f64::from(*max) {
+            let passed = checks.iter().filter(|check| check.passed && !check.guard);
+            let names: Vec<_> = passed.map(|check| quote(&check.name)).collect();
+            let what = format!("the starter gets {} of {max} points", number(*score));
+            let help = "write guard = true in what is to stay as good as it is";
+            self.note(format!("{what}, as it passes {}: {help}", names.join(", ")));
+        }
+        for check in checks.iter().filter(|check| check.guard && !check.passed) {
+            let (name, message) = (quote(&check.name), &check.message);
+            self.note(format!(
+                "the starter fails {name}, which is a guard: take guard = true away ({message})"
+            ));
+        }
+    }
+
     fn note(&mut self, problem: String) {
         let salt = if self.salt.is_empty() { "" } else { " (with a salt)" };
         self.findings.problems.push(problem + salt);
@@ -202,13 +225,13 @@ impl Trial<'_> {
             home.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
         let folder = home.path().join("submission");
         files::make_folder(&folder, tree).map_err(refused)?;
-        let bench = Bench::new(self.lab, self.salt, &folder, self.on_event)?;
+        let bench = Bench::new(self.lab, self.salt, &folder, self.on_event)?.sharing(&self.starts);
         if answered {
             answer(&bench, &folder, tree)?;
         }
         let seeds = salt::seeds(&self.lab.manifest.id, self.salt, self.public(), self.seeds);
         let watch = Stopwatch::start();
-        let verdict = bench.judge(&seeds, &BTreeMap::new())?;
+        let verdict = bench.judge(&seeds, None)?;
         self.findings.longest = self.findings.longest.max(watch.elapsed());
         self.findings.checks += 1;
         Ok(verdict)

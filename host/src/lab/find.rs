@@ -1,6 +1,7 @@
 //! What a check finds in the runs of one seed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::cell::Ran;
 use super::finding::{Finding, judged};
@@ -20,7 +21,7 @@ pub struct Need {
 /// The runs of one seed.
 pub struct Runs {
     pub seed: u64,
-    pub runs: Vec<(Need, Ran)>,
+    pub runs: Vec<(Need, Arc<Ran>)>,
 }
 
 /// The runs that a check looks at.

@@ -15,17 +15,15 @@ pub struct Finding {
     pub message: String,
     /// The trace that shows it.
     pub trace: Option<TraceId>,
-    /// The share of the points that it is worth, if it has passed.
-    pub worth: f64,
 }
 
 impl Finding {
     pub const fn passed(got: String, want: String) -> Self {
-        Self { passed: true, got: Some(got), want, message: String::new(), trace: None, worth: 1.0 }
+        Self { passed: true, got: Some(got), want, message: String::new(), trace: None }
     }
 
     pub const fn failed(got: Option<String>, want: String, message: String) -> Self {
-        Self { passed: false, got, want, message, trace: None, worth: 1.0 }
+        Self { passed: false, got, want, message, trace: None }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::INFALLIBLE;
 
-use super::verdict::{CheckRow, Verdict};
+use super::verdict::{CheckRow, HELD, Verdict};
 
 /// Characters of a message that Exercism shows.
 const EXERCISM_AT_MOST: usize = 500;
@@ -103,7 +103,7 @@ fn test(at: usize, check: &CheckRow) -> Value {
         "score": check.score,
         "max_score": check.max,
         "status": if check.passed { "passed" } else { "failed" },
-        "output": check.message,
+        "output": if check.is_held() { HELD } else { &check.message },
         "visibility": "visible",
         "tags": [check.kind],
     })

@@ -3,7 +3,7 @@
 //! A guest of a submission is contained twice: as any guest of a run (fuel, memory, no files, no network),
 //! and by its process, which is ended when it takes too long or too much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,9 @@ const PRINTED_AT_MOST: u64 = 4 << 20;
 /// How often the memory of a check is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The folder that archives of a Mac have beside their files.
+const MADE_BY_MACOS: &str = "__MACOSX";
+
 /// Characters of a reason in the table.
 const REASON_AT_MOST: usize = 400;
 
@@ -40,6 +43,8 @@ pub struct Grading {
     pub lab: String,
     /// Its points.
     pub max: u32,
+    /// What `start` writes beside each other: the names of files and folders.
+    pub names: BTreeSet<String>,
     pub seeds: usize,
     /// Of one submission.
     pub time: Duration,
@@ -197,7 +202,7 @@ impl Grading {
             Ok(_) => {}
             Err(_) => return nothing("nothing was handed in".to_owned()),
         }
-        match self.check(&submission.folder, salt) {
+        match self.check(&unwrapped(&submission.folder, &self.names), salt) {
             Ok(result) => Grade {
                 name: submission.name.clone(),
                 score: result["score"].as_f64().unwrap_or(0.0),
@@ -253,6 +258,23 @@ impl Grading {
         // It has printed all: what is left of it is its end.
         let status = child.wait().map_err(|error| format!("the check cannot be waited for: {error}"))?;
         serde_json::from_slice(&text).map_err(|_| format!("the check ended without a result: {status}"))
+    }
+}
+
+/// Where the files of a submission are: in its one folder, as archives have it, if no file of the lab is
+/// beside that folder.
+fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> PathBuf {
+    if names.iter().any(|name| fs::symlink_metadata(folder.join(name)).is_ok()) {
+        return folder.to_owned();
+    }
+    let is_meant = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        !name.starts_with('.') && name != MADE_BY_MACOS
+    };
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().filter(is_meant);
+    match (entries.next(), entries.next()) {
+        (Some(one), None) if one.file_type().is_ok_and(|kind| kind.is_dir()) => one.path(),
+        _ => folder.to_owned(),
     }
 }
 

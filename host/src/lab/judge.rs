@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::clock;
@@ -12,7 +13,7 @@ use crate::run::RunEvent;
 
 use super::answers::{self, Recording};
 use super::catalogue::Lab;
-use super::cell::{Cell, Trouble, World};
+use super::cell::{Cell, Ran, Trouble, World};
 use super::contract::contract;
 use super::files;
 use super::find::{Need, Runs, find, needs, needs_spans};
@@ -21,6 +22,7 @@ use super::frozen;
 use super::manifest::{Check, Kind, Question};
 use super::measure::Known;
 use super::salt;
+use super::score::{Failures, hold_guards, not_judged, row};
 use super::verdict::{CheckRow, FrozenRow, SCHEMA, Verdict};
 
 /// A lab and a submission, ready to be judged.
@@ -35,9 +37,15 @@ pub struct Bench<'a> {
     /// The student's; none if the lab's is hidden.
     student: Option<World>,
     frozen: Option<FrozenRow>,
+    starts: Arc<Starts>,
     /// Where the files of the starter lie.
     _stage: tempfile::TempDir,
 }
+
+/// Runs of the starter that were made already, by their seeds and faults: every submission is compared with
+/// the same ones.
+#[derive(Debug, Default)]
+pub struct Starts(Mutex<BTreeMap<(u64, Option<Vec<String>>), Arc<Ran>>>);
 
 /// What each check finds at a seed: none of what does not depend on it.
 type Found = (u64, Vec<Option<Finding>>);
@@ -62,9 +70,15 @@ impl<'a> Bench<'a> {
         };
         let place = stage.path().join("start");
         let folder = folder.to_owned();
-        let mut bench = Self { lab, salt, folder, starter, student, frozen: None, _stage: stage };
+        let starts = Arc::default();
+        let mut bench = Self { lab, salt, folder, starter, student, frozen: None, starts, _stage: stage };
         bench.frozen = bench.violation(&place).map_err(refused)?;
         Ok(bench)
+    }
+
+    /// The same, with runs of the starter that another bench of the lab has made with this salt.
+    pub fn sharing(self, starts: &Arc<Starts>) -> Self {
+        Self { starts: Arc::clone(starts), ..self }
     }
 
     /// The first change that is not allowed.
@@ -95,59 +109,60 @@ impl<'a> Bench<'a> {
         self.student.as_ref().unwrap_or(&self.starter)
     }
 
-    /// Runs all that the checks ask for at these seeds, as many at a time as there are processors. `guesses`
-    /// says how often the answer to a question was wrong before, by the names of checks.
+    /// Runs all that the checks ask for at these seeds, as many at a time as there are processors. `failures`
+    /// is what failed before; without it guessing costs nothing.
     ///
     /// # Errors
     /// The answers or the guests are wrong, or a run does not come to its end.
-    pub fn judge(&self, seeds: &[u64], guesses: &BTreeMap<String, u32>) -> Result<Verdict, Refused> {
+    pub fn judge(&self, seeds: &[u64], failures: Option<&Failures>) -> Result<Verdict, Refused> {
         let checks = &self.lab.manifest.checks;
         if self.frozen.is_some() {
-            return Ok(self.verdict(seeds, checks.iter().map(|check| row(check, &[])).collect()));
+            return Ok(self.verdict(seeds, checks.iter().map(not_judged).collect()));
         }
-        let mut answers = self.answers(guesses)?;
+        let mut answers = self.answers()?;
         let found = self.over(seeds).map_err(Trouble::into_refused)?;
         let rows = checks.iter().enumerate().map(|(at, check)| match answers.remove(&at) {
-            Some(finding) => row(check, &[(None, &finding)]),
+            Some(finding) => row(check, &[(None, &finding)], failures),
             None => {
                 let of_seeds =
                     found.iter().filter_map(|(seed, found)| Some((Some(*seed), found[at].as_ref()?)));
-                row(check, &of_seeds.collect::<Vec<_>>())
+                row(check, &of_seeds.collect::<Vec<_>>(), failures)
             }
         });
-        Ok(self.verdict(seeds, rows.collect()))
+        let mut rows: Vec<_> = rows.collect();
+        hold_guards(&mut rows);
+        Ok(self.verdict(seeds, rows))
     }
 
     /// What the checks find that are about answers, by their places.
-    fn answers(&self, guesses: &BTreeMap<String, u32>) -> Result<BTreeMap<usize, Finding>, Refused> {
+    fn answers(&self) -> Result<BTreeMap<usize, Finding>, Refused> {
         let asked: Vec<_> = self.questions().collect();
         if asked.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let questions: Vec<_> = asked.iter().map(|(_, _, question)| *question).collect();
+        let questions: Vec<_> = asked.iter().map(|(_, question)| *question).collect();
         let given = answers::read(&self.folder, &questions)?;
         let recording = self.recording()?;
-        let found = asked.into_iter().map(|(at, check, question)| {
-            let wrong = guesses.get(&check.name).copied().unwrap_or(0);
+        let found = asked.into_iter().map(|(at, question)| {
             let right = recording.right(question);
-            (at, answers::find(question, given.get(&question.key), right.as_ref(), wrong))
+            (at, answers::find(question, given.get(&question.key), right.as_ref()))
         });
         Ok(found.collect())
     }
 
-    fn questions(&self) -> impl Iterator<Item = (usize, &Check, &Question)> {
+    fn questions(&self) -> impl Iterator<Item = (usize, &Question)> {
         let checks = self.lab.manifest.checks.iter().enumerate();
         checks.filter_map(|(at, check)| match &check.kind {
-            Kind::Answer(question) => Some((at, check, question)),
+            Kind::Answer(question) => Some((at, question)),
             _ => None,
         })
     }
 
     /// What `simhost lab record` records, with its truth; of a lab without a recording nothing.
     fn recording(&self) -> Result<Recording, Refused> {
-        let Some(length) = self.lab.manifest.record else { return Ok(Recording::default()) };
+        let Some(record) = self.lab.manifest.record else { return Ok(Recording::default()) };
         let seed = salt::recorded(&self.lab.manifest.id, self.salt);
-        let observed = self.starter.lasting(length).observe(seed);
+        let observed = self.starter.lasting(record.length).observe(seed);
         let (ran, truth) = observed.map_err(Trouble::into_refused)?;
         Ok(Recording { ran: Some(ran), truth })
     }
@@ -158,9 +173,9 @@ impl<'a> Bench<'a> {
     /// The recording cannot be made.
     pub fn right_answers(&self) -> Result<BTreeMap<String, String>, Refused> {
         let recording = self.recording()?;
-        let right = self.questions().filter_map(|(_, _, question)| {
-            Some((question.key.clone(), recording.right(question)?.written()))
-        });
+        let right = self
+            .questions()
+            .filter_map(|(_, question)| Some((question.key.clone(), recording.right(question)?.written())));
         Ok(right.collect())
     }
 
@@ -209,9 +224,12 @@ impl<'a> Bench<'a> {
         }
         let mut runs = Runs { seed, runs: Vec::new() };
         for (need, spans) in wanted {
-            let world = if need.of_starter { &self.starter } else { self.world() };
             let cell = Cell { seed, faults: need.faults.as_deref(), spans, every_trace: need.every_trace };
-            runs.runs.push((need.clone(), world.run(cell)?));
+            let ran = match need.of_starter {
+                true => self.starts.run(&self.starter, cell)?,
+                false => Arc::new(self.world().run(cell)?),
+            };
+            runs.runs.push((need, ran));
         }
         let finding = |check: &Check| match &check.kind {
             Kind::Guest(wanted) => contract(self.world(), seed, wanted).map(Some),
@@ -248,10 +266,24 @@ impl<'a> Bench<'a> {
     }
 }
 
+impl Starts {
+    /// A run of the starter. No check looks at its spans.
+    fn run(&self, starter: &World, cell: Cell<'_>) -> Result<Arc<Ran>, Trouble> {
+        let made = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (cell.seed, cell.faults.map(<[_]>::to_vec));
+        if let Some(ran) = made().get(&key) {
+            return Ok(Arc::clone(ran));
+        }
+        let ran = Arc::new(starter.run(cell)?);
+        made().insert(key, Arc::clone(&ran));
+        Ok(ran)
+    }
+}
+
 /// The result of a submission whose files are broken.
 pub fn broken(lab: &Lab, seeds: &[u64], error: &str) -> Verdict {
     let manifest = &lab.manifest;
-    let not_judged = |check: &Check| CheckRow { message: "it was not judged".to_owned(), ..row(check, &[]) };
+    let is_seeded = manifest.checks.iter().any(|check| !matches!(check.kind, Kind::Answer(_)));
     Verdict {
         schema: SCHEMA,
         lab: manifest.id.clone(),
@@ -260,7 +292,7 @@ pub fn broken(lab: &Lab, seeds: &[u64], error: &str) -> Verdict {
         solved: false,
         score: 0.0,
         max: manifest.points(),
-        seeds: seeds.to_vec(),
+        seeds: if is_seeded { seeds.to_vec() } else { Vec::new() },
         error: Some(error.trim().to_owned()),
         frozen: None,
         checks: manifest.checks.iter().map(not_judged).collect(),
@@ -301,7 +333,7 @@ pub fn record(
     style: crate::telemetry::console::Style,
     on_event: fn(RunEvent),
 ) -> Result<String, Refused> {
-    let Some(length) = lab.manifest.record else {
+    let Some(record) = lab.manifest.record else {
         let problem = Problem::new(format!("the lab {} has nothing to record", quote(&lab.manifest.id)));
         return Err(Refused::new(
             None,
@@ -310,7 +342,7 @@ pub fn record(
     };
     let (_stage, world) = stage(lab, salt, on_event)?;
     let seed = salt::recorded(&lab.manifest.id, salt);
-    world.lasting(length).record(seed, out, style).map_err(Trouble::into_refused)
+    world.lasting(record.length).record(seed, out, style).map_err(Trouble::into_refused)
 }
 
 /// Sees to it that what a manifest names is in the lab's topology.
@@ -337,34 +369,4 @@ fn verify(lab: &Lab, starter: &World) -> Result<(), Refused> {
     };
     let problems: Vec<_> = lab.manifest.checks.iter().flat_map(of_check).collect();
     if problems.is_empty() { Ok(()) } else { Err(Refused::new(None, problems)) }
-}
-
-/// The row of a check, from what it found at each seed.
-fn row(check: &Check, found: &[(Option<u64>, &Finding)]) -> CheckRow {
-    let failed = || found.iter().filter(|(_, finding)| !finding.passed);
-    let passed = !found.is_empty() && failed().next().is_none();
-    // The first one that fails tells most; of those that pass, any.
-    let shown = failed().chain(found).next();
-    let worth = shown.map_or(1.0, |(_, finding)| finding.worth);
-    CheckRow {
-        name: check.name.clone(),
-        kind: check.kind.name().to_owned(),
-        passed,
-        score: if passed { f64::from(check.weight) * worth } else { 0.0 },
-        max: check.weight,
-        got: shown.and_then(|(_, finding)| finding.got.clone()),
-        want: shown.map(|(_, finding)| finding.want.clone()).unwrap_or_default(),
-        seed: failed().next().and_then(|(seed, _)| *seed),
-        failed_seeds: failed().filter(|(seed, _)| seed.is_some()).map(|_| 1).sum(),
-        message: failed().next().map(|(seed, finding)| said(check, *seed, finding)).unwrap_or_default(),
-        trace_id: failed().find_map(|(_, finding)| finding.trace).map(|id| id.to_string()),
-    }
-}
-
-/// What a person reads of a failure: the lab's own words, if it has any and something was measured.
-fn said(check: &Check, seed: Option<u64>, finding: &Finding) -> String {
-    let (Some(say), Some(got)) = (&check.say, &finding.got) else { return finding.message.clone() };
-    let want = check.kind.wanted().unwrap_or_else(|| finding.want.clone());
-    let seed = seed.map(|seed| seed.to_string()).unwrap_or_default();
-    say.replace("{got}", got).replace("{want}", &want).replace("{seed}", &seed)
 }

@@ -29,7 +29,7 @@ use crate::topology::schema::{Defs, text};
 use crate::topology::section::{Section, Sub, Subs};
 use crate::topology::shapes::{By, Count, List, Whole};
 use crate::topology::syntax;
-use crate::topology::types::{TEXT, Within};
+use crate::topology::types::{FLAG, TEXT, Within};
 
 use checks::Checks;
 
@@ -54,8 +54,8 @@ pub struct Manifest {
     pub after: Vec<String>,
     pub objectives: Vec<String>,
     pub run: Run,
-    /// How long the run is that is recorded for observation.
-    pub record: Option<Nanos>,
+    /// The run that is recorded for observation.
+    pub record: Option<Record>,
     pub frozen: Option<Frozen>,
     pub checks: Vec<Check>,
     pub hints: Vec<String>,
@@ -72,6 +72,14 @@ pub struct Run {
     pub length: Nanos,
     pub seeds: Vec<u64>,
     pub shuffle: Vec<Vec<String>>,
+}
+
+/// The run that is recorded for observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub length: Nanos,
+    /// Whether its report is written beside its telemetry.
+    pub report: bool,
 }
 
 /// What has to be as in the starter.
@@ -229,11 +237,18 @@ static RECORD: Key<Sub, Optional> = Key {
     of: Sub(&Section {
         name: "record",
         says: "what `simhost lab record` writes: telemetry of one run",
-        keys: &[&FOR],
+        keys: &[&FOR, &REPORT],
         rules: &[],
     }),
     absent: Optional("nothing is recorded"),
     says: "what `simhost lab record` writes: `telemetry.jsonl` and `report.txt` of one run",
+};
+
+static REPORT: Key<By<bool>, Usual> = Key {
+    name: "report",
+    of: FLAG,
+    absent: Usual("true"),
+    says: "whether `report.txt` is written: without it, the student has the telemetry alone",
 };
 
 static FROZEN: Key<Sub, Optional> = Key {
@@ -353,7 +368,10 @@ fn manifest(root: &Table<'_>) -> Option<Manifest> {
     let lab = lab.as_ref().and_then(of_lab);
     let run = RUN.need(root).and_then(|value| RUN.of.0.open(&value, "[run]"));
     let run = run.as_ref().and_then(of_run);
-    let record = RECORD.open(root, "[record]").map(|table| FOR.read(&table));
+    let record = RECORD.open(root, "[record]").map(|table| {
+        let (length, report) = (FOR.read(&table), REPORT.read(&table));
+        Some(Record { length: length?, report: report? })
+    });
     let frozen = FROZEN.open(root, "[frozen]").map(|table| {
         let (except, files) = (EXCEPT.read(&table), FILES.read(&table));
         Some(Frozen { except: except?, files: files? })

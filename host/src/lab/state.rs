@@ -1,7 +1,6 @@
 //! What is remembered of a lab in the student's folder. It says nothing that a result depends on but which
 //! lab it is and its salt, so that it may be lost.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Problem;
 
 use super::files;
+use super::score::Failures;
 
 /// Its file.
 pub const FILE: &str = ".simhost-lab.json";
@@ -35,8 +35,8 @@ pub struct State {
     pub revealed: Option<String>,
     pub attempts: u32,
     pub hints: u32,
-    /// How often each answer was wrong.
-    pub guesses: BTreeMap<String, u32>,
+    /// What has failed, where guessing has a price.
+    pub failures: Failures,
     /// What the last check failed by.
     pub last: Option<Last>,
 }

@@ -40,6 +40,11 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
             text.push_str(shown);
         }
     }
+    if verdict.checks.iter().any(CheckRow::is_held) {
+        let said =
+            "A check that the untouched files pass too gives its points when one of the others passes.";
+        text.push_str(&format!("\n{}", wrap(said, width)));
+    }
     text + "\n" + &summary(verdict)
 }
 
@@ -65,7 +70,9 @@ fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {
 
 fn summary(verdict: &Verdict) -> String {
     let Verdict { solved, score, max, seeds, .. } = verdict;
-    let seeds = counted(seeds.len() as u64, "seed");
-    let points = format!("{} of {} over {seeds}", number(*score), counted(u64::from(*max), "point"));
+    let mut points = format!("{} of {}", number(*score), counted(u64::from(*max), "point"));
+    if !seeds.is_empty() {
+        points.push_str(&format!(" over {}", counted(seeds.len() as u64, "seed")));
+    }
     if *solved { format!("solved: {points}\n") } else { format!("not yet: {points}\n") }
 }

@@ -22,7 +22,7 @@ pub struct Verdict {
     /// Points, and the most that there are.
     pub score: f64,
     pub max: u32,
-    /// Those that were run; the hidden ones follow from the salt.
+    /// Those that were run; the hidden ones follow from the salt. None if no check depends on them.
     pub seeds: Vec<u64>,
     /// Why nothing was judged; null if the files could be read.
     pub error: Option<String>,
@@ -49,6 +49,8 @@ pub struct CheckRow {
     pub name: String,
     /// `report`, `compare`, …
     pub kind: String,
+    /// Whether it protects what was good: it gives its points only when a check that is no guard passes.
+    pub guard: bool,
     pub passed: bool,
     pub score: f64,
     pub max: u32,
@@ -64,6 +66,16 @@ pub struct CheckRow {
     pub message: String,
     /// The trace that shows it.
     pub trace_id: Option<String>,
+}
+
+/// What is said of a guard that passes and gives no points.
+pub const HELD: &str = "it passes in the untouched files too: its points count when one of the others passes";
+
+impl CheckRow {
+    /// Whether it passes, and gives its points only when a check that is no guard does.
+    pub fn is_held(&self) -> bool {
+        self.guard && self.passed && self.score == 0.0
+    }
 }
 
 impl Verdict {

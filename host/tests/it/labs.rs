@@ -74,6 +74,7 @@ say = "{got} of the pages fail at seed {seed}, and {want} may."
 
 [[check]]
 name = "same calls"
+guard = true
 kind = "edges"
 as = "start"
 

@@ -1,6 +1,6 @@
 //! `simhost lab check` and `simhost lab show`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::lab::cell::{Cell, Trouble};
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
 use crate::lab::state::{Last, State};
 use crate::lab::witness::{self, Sought};
-use crate::lab::{Bench, Verdict, formats, judge, salt, text};
+use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
 
 use super::super::terminal::style;
 use super::super::{REFUSED, complain, print, refuse, write};
@@ -113,7 +113,7 @@ impl Check {
             }
             // Who reads documents gets one in any case.
             Err(refused) if self.format != Format::Text => {
-                let verdict = judge::broken(&lab, &seeds, &in_words(&refused));
+                let verdict = judge::broken(&lab, &seeds, &in_words(&refused, &self.folder.folder));
                 self.write(&Judged { verdict, shown: String::new(), last: None });
                 Ok(refuse(&refused))
             }
@@ -123,7 +123,7 @@ impl Check {
 
     fn judge(&self, lab: &Lab, state: &State, seeds: &[u64]) -> Result<Judged, Refused> {
         let bench = Bench::new(lab, &state.salt, &self.folder.folder, tell_or_quit)?;
-        let mut verdict = bench.judge(seeds, &state.guesses)?;
+        let mut verdict = bench.judge(seeds, (!self.graded).then_some(&state.failures))?;
         // A grader looks at no trace.
         let failure = verdict.first_failure().filter(|_| verdict.frozen.is_none() && !self.graded);
         let (shown, last) = match failure {
@@ -147,11 +147,15 @@ impl Check {
     }
 }
 
-/// What is wrong with the files, without pictures of them.
-fn in_words(refused: &Refused) -> String {
-    let words = refused.problems().map(|problem| match &problem.help {
-        Some(help) => format!("{}: {help}", problem.message),
-        None => problem.message.clone(),
+/// What is wrong with the files, without pictures of them: `topology.toml:5:9: unknown key …`.
+fn in_words(refused: &Refused, folder: &Path) -> String {
+    let words = refused.places().map(|(problem, place)| {
+        let place = place.map(|(file, (line, column))| {
+            let file = Path::new(file).strip_prefix(folder).unwrap_or(Path::new(file));
+            format!("{}:{line}:{column}: ", file.display())
+        });
+        let help = problem.help.as_ref().map(|help| format!(": {help}"));
+        format!("{}{}{}", place.unwrap_or_default(), problem.message, help.unwrap_or_default())
     });
     words.collect::<Vec<_>>().join("\n")
 }
@@ -181,19 +185,13 @@ fn shown(
     Ok((text, Some(last)))
 }
 
-/// Notes an attempt, with the answers that were wrong.
+/// Notes an attempt, with what has failed.
 fn note(state: &mut State, lab: &Lab, Judged { verdict, last, .. }: &Judged) {
     state.lab.clone_from(&lab.manifest.id);
     state.attempts = state.attempts.saturating_add(1);
     state.checked = now();
     state.last.clone_from(last);
-    for check in &verdict.checks {
-        let is_wrong = check.kind == "answer" && !check.passed && check.got.is_some();
-        if is_wrong {
-            let wrong = state.guesses.entry(check.name.clone()).or_default();
-            *wrong = wrong.saturating_add(1);
-        }
-    }
+    score::note(&mut state.failures, &lab.manifest.checks, &verdict.checks);
     if verdict.solved && state.solved.is_none() {
         state.solved = now();
     }

@@ -39,6 +39,14 @@ struct DevCheck {
     /// Seeds to check at, without a salt and again with one
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = seeds)]
     seeds: usize,
+
+    /// The salt of the second half: seeds, names and recordings follow from it
+    #[arg(long, value_name = "TEXT", default_value = "dev check", value_parser = salt)]
+    salt: String,
+}
+
+fn salt(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("write a text that is not empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 impl Dev {
@@ -66,7 +74,7 @@ impl DevCheck {
     }
 
     fn examine(&self, lab: &Lab) -> Result<bool, Refused> {
-        let findings = examine(lab, self.seeds, tell_or_quit)?;
+        let findings = examine(lab, self.seeds, &self.salt, tell_or_quit)?;
         let is_good = findings.problems.is_empty();
         let mut text = format!(
             "{}: {}, the longest of {} took {:.1} s\n",

@@ -179,7 +179,10 @@ impl Record {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let (lab, state) = self.folder.open()?;
         let folder = &self.folder.folder;
-        for name in [TELEMETRY, REPORT] {
+        let lab = lab.salted(&state.salt)?;
+        let has_report = lab.manifest.record.is_some_and(|record| record.report);
+        let written: &[&str] = if has_report { &[TELEMETRY, REPORT] } else { &[TELEMETRY] };
+        for name in written {
             let path = folder.join(name);
             if std::fs::symlink_metadata(&path).is_ok() {
                 let problem = Problem::new(format!("{} is there already", path.display()));
@@ -188,16 +191,20 @@ impl Record {
                 ));
             }
         }
-        let lab = lab.salted(&state.salt)?;
         // Under another name until it is whole.
         let part = folder.join(format!(".{TELEMETRY}.part"));
         let recorded = judge::record(&lab, &state.salt, &part, Style::default(), tell_or_quit);
         let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
         let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
         std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;
-        files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;
-        let text = format!("wrote {TELEMETRY} (traces, metrics, logs) and {REPORT}\n\n");
-        Ok(print(&(text + &format!("  less {REPORT}\n  simhost traces {TELEMETRY} --slowest 1\n"))))
+        let mut text = format!("wrote {TELEMETRY} (traces, metrics, logs)");
+        if has_report {
+            files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;
+            text.push_str(&format!(" and {REPORT}\n\n  less {REPORT}\n"));
+        } else {
+            text.push_str("\n\n");
+        }
+        Ok(print(&(text + &format!("  simhost traces {TELEMETRY} --slowest 1\n"))))
     }
 }
 

@@ -53,7 +53,7 @@ pub struct GradeAll {
 
 impl GradeAll {
     pub fn execute(self) -> Result<ExitCode, Refused> {
-        let max = catalogue::find(&self.lab)?.manifest.points();
+        let lab = catalogue::find(&self.lab)?;
         let salts = self.salt_from.as_deref().map(files::read_text).transpose().map_err(refused)?;
         let found = submissions(&self.submissions, salts.as_deref());
         let found = found.map_err(|problems| Refused::new(None, problems))?;
@@ -68,7 +68,8 @@ impl GradeAll {
         let grading = Grading {
             program,
             lab: self.lab,
-            max,
+            max: lab.manifest.points(),
+            names: lab.starter().keys().filter_map(|path| Some(path.split('/').next()?.to_owned())).collect(),
             seeds: self.seeds,
             time: Duration::from_nanos(self.time),
             memory: self.memory << 20,

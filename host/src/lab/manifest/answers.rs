@@ -6,7 +6,7 @@ use crate::lab::measure::{Metric, Unit};
 use crate::topology::key::{Key, Optional, Required, Usual};
 use crate::topology::reader::Table;
 use crate::topology::schema::text;
-use crate::topology::shapes::{By, Count, List};
+use crate::topology::shapes::{By, List};
 use crate::topology::types::TEXT;
 
 /// A question, and where its answer comes from.
@@ -18,8 +18,6 @@ pub struct Question {
     pub tolerance: Option<Quantity>,
     /// The words that an answer may be; any if there are none.
     pub choices: Vec<String>,
-    /// Wrong answers that cost nothing.
-    pub guesses: Option<u32>,
 }
 
 /// Where the right answer comes from.
@@ -157,17 +155,9 @@ pub static CHOICES: Key<List<By<String>>, Usual> = Key {
     says: "the words that an answer may be; another one is not judged, and costs no guess",
 };
 
-pub static GUESSES: Key<Count, Optional> = Key {
-    name: "guesses",
-    of: Count(1, 100),
-    absent: Optional("guessing costs nothing"),
-    says: "wrong answers that cost nothing; each further one takes 10 % of the points, half at most",
-};
-
 pub fn question(table: &Table<'_>) -> Option<Question> {
     let (key, from, is, fault) = (KEY.read(table), FROM.read(table), IS.read(table), FAULT.read(table));
     let (tolerance, choices) = (TOLERANCE.read(table), CHOICES.read(table));
-    let guesses = GUESSES.read(table);
     let truth = match (from?, is?, fault?) {
         (Some(Truth::Fault(fact, _)), None, fault) => Truth::Fault(fact, fault),
         (Some(truth), None, None) => truth,
@@ -180,7 +170,7 @@ pub fn question(table: &Table<'_>) -> Option<Question> {
     };
     let usual = matches!(truth, Truth::Fault(Fact::At, _)).then_some(OF_A_TIME);
     let tolerance = tolerance?.or(usual);
-    let question = Question { key: key?, truth, tolerance, choices: choices?, guesses: guesses? };
+    let question = Question { key: key?, truth, tolerance, choices: choices? };
     let is_number = question.truth.unit().is_some();
     if let (false, Some(value)) = (is_number, TOLERANCE.get(table)) {
         return value

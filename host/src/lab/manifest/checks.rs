@@ -11,13 +11,16 @@ use crate::topology::reader::{Table, Value};
 use crate::topology::schema::Defs;
 use crate::topology::section::{self, Section};
 use crate::topology::shapes::{By, Count, List};
-use crate::topology::types::TEXT;
+use crate::topology::types::{FLAG, TEXT};
 
 /// Checks of a lab.
 const CHECKS_AT_MOST: usize = 50;
 
 /// The most points of a check.
 const WEIGHT_AT_MOST: u32 = 100;
+
+/// Guesses that may be free: failures beyond them are remembered in the student's folder.
+const GUESSES_AT_MOST: u32 = 20;
 
 /// One check.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,10 @@ pub struct Check {
     pub weight: u32,
     /// Faults that are on; none: as the topology has them.
     pub faults: Option<Vec<String>>,
+    /// Whether it protects what was good: the starter passes it.
+    pub guard: bool,
+    /// Failures that cost nothing; none: guessing is free.
+    pub guesses: Option<u32>,
     /// What is said if it fails, with `{got}` and `{want}`.
     pub say: Option<String>,
     pub kind: Kind,
@@ -35,7 +42,7 @@ pub struct Check {
 static COMMON: Section = Section {
     name: "check",
     says: "one thing that a solution has to do. It passes if it passes at every seed",
-    keys: &[&NAME, &KIND, &WEIGHT, &FAULTS, &SAY],
+    keys: &[&NAME, &KIND, &WEIGHT, &GUARD, &GUESSES, &FAULTS, &SAY],
     rules: &[],
 };
 
@@ -55,6 +62,21 @@ static KIND: Key<KindName, Required> = Key {
 
 static WEIGHT: Key<Count, Usual> =
     Key { name: "weight", of: Count(1, WEIGHT_AT_MOST), absent: Usual("1"), says: "its points" };
+
+static GUARD: Key<By<bool>, Usual> = Key {
+    name: "guard",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "whether it protects what was good: the starter passes it, and it gives its points only when a \
+           check that is no guard passes too",
+};
+
+static GUESSES: Key<Count, Optional> = Key {
+    name: "guesses",
+    of: Count(1, GUESSES_AT_MOST),
+    absent: Optional("guessing costs nothing"),
+    says: "different failures that cost nothing; each further one takes 10 % of the points, half at most",
+};
 
 static FAULTS: Key<List<By<String>>, Optional> = Key {
     name: "faults",
@@ -92,6 +114,10 @@ impl Type for Checks {
                 tables[at].note(problem.label("the second one").help("give each check a name of its own"));
             }
         }
+        if let (Some(first), true) = (tables.first(), checks.iter().all(|check| check.guard)) {
+            let problem = Problem::new("every check of the lab is a guard").label("the first one");
+            first.note(problem.help("take guard = true away from a check that the starter fails"));
+        }
         Some(checks)
     }
 
@@ -118,7 +144,16 @@ fn check(table: &Table<'_>) -> Option<Check> {
         (kind.read)(table)
     });
     let (weight, faults, say) = (WEIGHT.read(table), FAULTS.read(table), SAY.read(table));
-    Some(Check { name: name?, weight: weight?, faults: faults?, say: say?, kind: read? })
+    let (guard, guesses) = (GUARD.read(table), GUESSES.read(table));
+    Some(Check {
+        name: name?,
+        weight: weight?,
+        faults: faults?,
+        guard: guard?,
+        guesses: guesses?,
+        say: say?,
+        kind: read?,
+    })
 }
 
 /// Notes keys that this kind does not have.

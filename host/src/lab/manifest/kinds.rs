@@ -179,7 +179,6 @@ static KINDS: [Declaration; 9] = [
             &answers::FAULT,
             &answers::TOLERANCE,
             &answers::CHOICES,
-            &answers::GUESSES,
         ],
         read: |table| answers::question(table).map(Kind::Answer),
     },

@@ -21,13 +21,18 @@ pub struct Selector {
     name: Option<String>,
     kind: Option<SpanKind>,
     failed: Option<bool>,
+    /// The name of an event that they have.
+    event: Option<String>,
     attributes: Vec<(String, String)>,
 }
+
+/// In place of the value of an attribute: there is none.
+const ABSENT: &str = "!";
 
 static SECTION: Section = Section {
     name: "selector",
     says: "spans that match all that is set",
-    keys: &[&SERVICE, &NAME, &KIND, &STATUS, &ATTRIBUTES],
+    keys: &[&SERVICE, &NAME, &KIND, &STATUS, &EVENT, &ATTRIBUTES],
     rules: &[],
 };
 
@@ -60,11 +65,19 @@ static STATUS: Key<Choice<bool>, Optional> = Key {
     says: "whether they failed",
 };
 
+static EVENT: Key<By<String>, Optional> = Key {
+    name: "event",
+    of: TEXT,
+    absent: Optional("any"),
+    says: "the name of an event that they have, such as `\"exception\"`; `*` is any text",
+};
+
 static ATTRIBUTES: Key<Written, Optional> = Key {
     name: "attributes",
     of: Written { words: "`{ \"server.address\" = \"payment\" }`", schema: |_| json!({ "type": "object" }) },
     absent: Optional("any"),
-    says: "attributes and their values as text; `*` in a value is any text",
+    says: "attributes and their values as text; `*` in a value is any text, and `\"!\"` an attribute that is \
+           not there",
 };
 
 /// A selector under a key.
@@ -78,6 +91,7 @@ impl Type for Select {
         let table = SECTION.open(value, "this selector")?;
         let (service, name) = (SERVICE.read(&table), NAME.read(&table));
         let (kind, failed) = (KIND.read(&table), STATUS.read(&table));
+        let event = EVENT.read(&table);
         let attributes = ATTRIBUTES.get(&table).map(|value| {
             let table = value.table("attributes")?;
             table.entries().iter().map(|entry| Some((entry.key.to_owned(), text(entry)?))).collect()
@@ -88,6 +102,7 @@ impl Type for Select {
             name: name?,
             kind: kind?,
             failed: failed?,
+            event: event?,
             attributes: attributes?,
         })
     }
@@ -114,13 +129,16 @@ fn text(value: &Value<'_>) -> Option<String> {
 impl Selector {
     pub fn takes(&self, span: &SpanRecord, resources: &[Resource]) -> bool {
         let service = &resources[span.resource.0 as usize].service;
-        let has = |(key, wanted): &(String, String)| {
-            span.attributes.get(key).is_some_and(|value| matches(wanted, &value.to_string()))
+        let has = |(key, wanted): &(String, String)| match span.attributes.get(key) {
+            Some(value) => wanted != ABSENT && matches(wanted, &value.to_string()),
+            None => wanted == ABSENT,
         };
+        let has_event = |wanted: &String| span.events.iter().any(|event| matches(wanted, &event.name));
         self.service.as_ref().is_none_or(|wanted| matches(wanted, service))
             && self.name.as_ref().is_none_or(|wanted| matches(wanted, &span.name))
             && self.kind.is_none_or(|kind| kind == span.kind)
             && self.failed.is_none_or(|failed| failed == span.is_error())
+            && self.event.as_ref().is_none_or(has_event)
             && self.attributes.iter().all(has)
     }
 }
@@ -143,8 +161,14 @@ impl std::fmt::Display for Selector {
             Some(false) => f.write_str(" that did not fail")?,
             None => {}
         }
+        if let Some(event) = &self.event {
+            write!(f, " with an event {event}")?;
+        }
         for (key, value) in &self.attributes {
-            write!(f, " with {key} = {value}")?;
+            match value.as_str() {
+                ABSENT => write!(f, " without {key}")?,
+                value => write!(f, " with {key} = {value}")?,
+            }
         }
         Ok(())
     }

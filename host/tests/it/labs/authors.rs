@@ -38,6 +38,22 @@ fn everything_that_is_wrong_with_a_lab_is_said() {
 }
 
 #[test]
+fn points_that_nobody_has_earned_are_found() {
+    let home = Home::new();
+    home.edit("05-pages/lab.toml", ("guard = true\n", ""));
+    let check = |home: &Home| home.lab(&["dev", "check", "05-pages", "--seeds", "1", "--salt", "ada"]);
+    let done = check(&home);
+    let words = "the starter gets 1 of 4 points, as it passes \"same calls\": write guard = true";
+    assert!(done.stdout.contains(words), "{}", done.stdout);
+    home.edit("05-pages/lab.toml", ("weight = 3\n", "weight = 3\nguard = true\n"));
+    let done = check(&home);
+    let words = "the starter fails \"pages come\", which is a guard: take guard = true away";
+    assert!(done.stdout.contains(words), "{}", done.stdout);
+    home.edit("05-pages/lab.toml", ("kind = \"edges\"\n", "kind = \"edges\"\nguard = true\n"));
+    assert!(check(&home).told().contains("every check of the lab is a guard"));
+}
+
+#[test]
 fn the_names_of_hidden_faults_are_told_nowhere() {
     let home = Home::new();
     home.write("05-pages/hidden/topology.toml", "[[faults]]\nname = \"molasses\"\n");

@@ -72,6 +72,9 @@ fn spans_are_counted_and_asked_how_they_lie_to_one_another() {
         of("no orphans", server, "no-orphans = true"),
         of("has", server, "attribute = { name = \"http.response.status_code\", every = \"200\" }"),
         of("nothing there", "{ service = \"nobody\" }", "no-orphans = true"),
+        of("no error", "{ kind = \"client\", attributes = { \"error.type\" = \"!\" } }", "at-most = 0"),
+        of("an event", "{ kind = \"client\", event = \"exc*\" }", "at-most = 0"),
+        of("no such event", "{ event = \"exc\" }", "at-most = 0"),
     ];
     let starter = judged(TOPOLOGY, &[], &checks);
     let names = ["one each", "none fails", "below", "not below", "same trace", "within", "no orphans", "has"];
@@ -79,8 +82,11 @@ fn spans_are_counted_and_asked_how_they_lie_to_one_another() {
     // The caller gives up before the answer is there.
     assert_eq!(all(&starter), [true, false, true, false, true, false, true, true]);
     assert!(named(&starter, "within")["trace_id"].as_str().is_some_and(|id| id.len() == 32));
-    assert!(!passed(&starter, "nothing there"));
-    assert_eq!(all(&judged(TOPOLOGY, &[CHANGE], &checks)), [true, true, true, false, true, true, true, true]);
+    assert!(!passed(&starter, "nothing there") && passed(&starter, "no error"));
+    assert!(!passed(&starter, "an event") && passed(&starter, "no such event"));
+    let mended = judged(TOPOLOGY, &[CHANGE], &checks);
+    assert_eq!(all(&mended), [true, true, true, false, true, true, true, true]);
+    assert!(!passed(&mended, "no error") && passed(&mended, "an event"));
 }
 
 #[test]

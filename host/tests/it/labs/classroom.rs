@@ -42,7 +42,7 @@ fn every_submission_has_a_row_whatever_the_others_are() {
     assert_eq!(rows[0], "folder,score,max,solved,reason");
     assert_eq!(rows[1], "\"'=SUM(A1)\",0,4,no,\"services.stock.workers may not be changed\"");
     assert_eq!(rows[2], "\"ada\",4,4,yes,\"\"");
-    assert_eq!(rows[3], "\"bob\",1,4,no,\"pages come\"");
+    assert_eq!(rows[3], "\"bob\",0,4,no,\"pages come\"");
     assert_eq!(rows[4], "\"carol\",0,4,no,\"nothing was handed in\"");
     assert!(rows[5].starts_with("\"eve\",0,4,no,\"") && rows[5].contains("not valid TOML"), "{}", rows[5]);
     assert_eq!(rows[6], "\"mallory\",0,4,no,\"it is a symbolic link, not a folder\"");
@@ -51,6 +51,30 @@ fn every_submission_has_a_row_whatever_the_others_are() {
     assert_eq!(ada["solved"], true);
     // A grader writes nothing into what was handed in.
     assert_eq!(super::names(&home.path("in/ada")), ["topology.toml"]);
+}
+
+#[test]
+fn a_submission_in_one_folder_of_its_own_is_found_there() {
+    let home = Home::new();
+    let solved = TOPOLOGY.replace(CHANGE.0, CHANGE.1);
+    hand_in(&home, "ada/05-pages", &solved);
+    home.write("in/ada/__MACOSX/._topology.toml", "");
+    home.write("in/ada/.DS_Store", "");
+    // A file of the lab is beside the folder: what is in the folder is none of it.
+    hand_in(&home, "bob", TOPOLOGY);
+    hand_in(&home, "bob/before-reset-1", &solved);
+    hand_in(&home, "carol/mine", "[topology");
+    home.write("away/topology.toml", &solved);
+    fs::create_dir_all(home.path("in/eve")).expect("a folder");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(home.path("away"), home.path("in/eve/mine")).expect("a link");
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
+    let rows: Vec<_> = graded.success().lines().collect();
+    assert_eq!(rows[1], "\"ada\",4,4,yes,\"\"");
+    assert_eq!(rows[2], "\"bob\",0,4,no,\"pages come\"");
+    assert!(rows[3].starts_with("\"carol\",0,4,no,\"topology.toml:1:"), "{}", rows[3]);
+    assert!(rows[3].contains(": not valid TOML: "), "{}", rows[3]);
+    assert!(rows[4].starts_with("\"eve\",0,4,no,"), "{}", rows[4]);
 }
 
 #[test]
@@ -84,7 +108,7 @@ fn a_state_that_lies_changes_no_grade() {
         "{ \"lab\": \"other\", \"salt\": \"mine\", \"solved\": \"2026-01-01\" }",
     );
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
-    assert!(graded.success().contains("\"ada\",1,4,no,\"pages come\""), "{}", graded.stdout);
+    assert!(graded.success().contains("\"ada\",0,4,no,\"pages come\""), "{}", graded.stdout);
     assert!(fs::read_to_string(home.path("in/ada/.simhost-lab.json")).expect("a file").contains("other"));
 }
 

@@ -59,8 +59,15 @@ fn gradescope_gets_its_results() {
         assert_eq!(problems("gradescope.schema.json", result), "", "{result:#}");
     }
     let scores: Vec<_> = all.iter().map(|result| result["score"].as_f64().expect("a score")).collect();
-    assert_eq!(scores, [4.0, 1.0, 0.0, 0.0]);
+    assert_eq!(scores, [4.0, 0.0, 0.0, 0.0]);
     assert!(all[2]["output"].as_str().is_some_and(|text| text.contains("services.stock.workers")));
+    let said = |result: &Value, test: usize| result["tests"][test]["output"].as_str().map(str::to_owned);
+    assert!(
+        said(&all[1], 1).is_some_and(|text| text.contains("its points count when one of the others passes"))
+    );
+    for result in &all[2..] {
+        assert_eq!(said(result, 0).as_deref(), Some("it was not judged"), "{result:#}");
+    }
 }
 
 #[test]

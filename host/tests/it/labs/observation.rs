@@ -84,14 +84,31 @@ fn right_answers_get_their_points_and_guessing_has_a_price() {
     };
     let (code, part) = answer("shop", "disk");
     assert_eq!((code, part["score"].as_f64()), (Some(1), Some(2.0)), "{part:#}");
-    assert_eq!(named(&part, "who")["message"], "\"shop\" is not the answer to \"service\"");
+    let message = named(&part, "who")["message"].as_str().expect("words");
+    let price = "Different failures until now: 1. Each beyond 1 takes 10 % of these points, half at most.";
+    assert_eq!(message, format!("\"shop\" is not the answer to \"service\" {price}"));
     let message = named(&part, "what")["message"].as_str().expect("words");
     assert!(message.contains("write one of \"latency\", \"crash\", \"none\""), "{message}");
+    // The same answer again is no further guess.
+    answer("shop", "latency");
     answer("cart", "latency");
     let (code, right) = answer("stock", "latency");
     // Two wrong answers, of which one costs nothing.
     assert_eq!((code, right["score"].as_f64()), (Some(0), Some(12.0)), "{right:#}");
     assert_eq!(right["solved"], true);
+}
+
+#[test]
+fn a_check_of_answers_names_no_seeds_and_a_recording_may_have_no_report() {
+    let home = home();
+    home.edit("05-pages/lab.toml", ("[record]\n", "[record]\nreport = false\n"));
+    home.start();
+    let recorded = home.lab(&["record", "mine"]);
+    assert!(recorded.success().starts_with("wrote telemetry.jsonl (traces, metrics, logs)\n"));
+    assert!(home.path("mine/telemetry.jsonl").exists() && !home.path("mine/report.txt").exists());
+    let checked = home.lab(&["check", "mine"]);
+    assert!(checked.stdout.ends_with("\nnot yet: 0 of 13 points\n"), "{}", checked.stdout);
+    assert_eq!(home.check().1["seeds"], serde_json::json!([]));
 }
 
 #[test]
