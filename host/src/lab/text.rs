@@ -43,7 +43,7 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
     if verdict.checks.iter().any(CheckRow::is_held) {
         let said =
             "A check that the untouched files pass too gives its points when one of the others passes.";
-        text.push_str(&format!("\n{}", wrap(said, width)));
+        text.push_str(&format!("\n{}\n", wrap(said, width)));
     }
     text + "\n" + &summary(verdict)
 }
