@@ -179,6 +179,11 @@ impl Bus {
         self.callee.skip_job(run);
     }
 
+    /// The run is over: tells what faults keep from happening until then.
+    pub fn end_faults(&self) {
+        self.callee.strike_kept();
+    }
+
     /// Records a span that has ended, unless its trace is not kept.
     pub fn record(&self, span: OpenSpan) {
         self.callee.record(span);

@@ -30,6 +30,7 @@ mod scheduler;
 mod signs;
 mod span;
 mod under_way;
+pub mod work;
 mod worker;
 
 use std::cell::RefCell;

@@ -153,17 +153,22 @@ impl Jobs {
 impl Running {
     /// Lets each run of a lane begin when it is due.
     async fn tick(self: Rc<Self>, lane: usize) {
-        let JobSchedule { every, start, jitter, .. } = self.schedule;
         for number in 0.. {
-            let due = self.origin.saturating_add(start).saturating_add(every.saturating_mul(number));
-            let late = (self.of(number, lane as u64).with(JITTER).unit() * jitter as f64) as Nanos;
-            let at = due.saturating_add(late);
+            let at = self.at(number, lane);
             if at >= self.end {
                 return;
             }
             self.sched.sleep_until(at).await;
             self.due(number, lane);
         }
+    }
+
+    /// When a run is due in a lane.
+    fn at(&self, number: u64, lane: usize) -> Nanos {
+        let JobSchedule { every, start, jitter, .. } = self.schedule;
+        let due = self.origin.saturating_add(start).saturating_add(every.saturating_mul(number));
+        let late = (self.of(number, lane as u64).with(JITTER).unit() * jitter as f64) as Nanos;
+        due.saturating_add(late)
     }
 
     /// A run is due in a lane.
@@ -211,6 +216,7 @@ impl Running {
             schedule: self.place,
             job: Arc::clone(&self.job),
             replica: replica.min(self.replicas as usize - 1),
+            due: self.at(number, lane),
             timeout: self.schedule.timeout,
             key: key.with(TRACES),
         }

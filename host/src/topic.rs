@@ -92,10 +92,20 @@ pub struct Fate {
     pub struck: Vec<(usize, u64)>,
 }
 
+/// A message that has come into its partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub message: &'a Message,
+    /// When it was due there, without what faults took on its way: nanoseconds since the Unix epoch.
+    pub due: Nanos,
+    /// No group ever gets it.
+    pub is_lost: bool,
+}
+
 /// Hears of messages that have come.
 pub trait Listener {
-    /// Something has come into a partition of a topic.
-    fn published(&self, topic: usize, partition: u32);
+    /// A message has come into a partition of a topic.
+    fn published(&self, topic: usize, partition: u32, arrival: Arrival<'_>);
 }
 
 /// The brokers of a topology that tell how their topics are, in the order of the file: those of Kafka.
@@ -214,6 +224,9 @@ impl Topics {
     /// The partition is full.
     pub fn publish(&self, topic: usize, partition: u32, record: Record, now: Nanos) -> Result<u64, Full> {
         let done = || self.groups_at(topic).map(|group| group.borrow().next_offset(partition)).min();
+        let message = Rc::clone(&record.message);
+        let due = record.published - record.fate.as_ref().map_or(0, |fate| fate.on_the_way);
+        let is_lost = record.is_lost();
         let again = record.fate.as_ref().filter(|fate| fate.is_doubled).map(|fate| Record {
             message: Rc::clone(&record.message),
             published: record.published,
@@ -232,7 +245,7 @@ impl Topics {
             group.borrow_mut().grew(partition, end);
         }
         if let Some(listener) = self.listener.get() {
-            listener.published(topic, partition);
+            listener.published(topic, partition, Arrival { message: &message, due, is_lost });
         }
         Ok(offset)
     }
@@ -245,9 +258,11 @@ impl Topics {
         group.next(&log, partition, now)
     }
 
-    /// No more requests are made: how far each group lags behind then is told. Only the first time counts.
-    pub fn requests_end(&self) {
-        self.groups.iter().for_each(|group| group.borrow_mut().note_lag());
+    /// No more requests are made. How far each group lags behind then is told if they were made over some
+    /// time: requests of the command line alone end as soon as the last has its answer. Only the first time
+    /// counts.
+    pub fn requests_end(&self, is_lag_told: bool) {
+        self.groups.iter().for_each(|group| group.borrow_mut().requests_end(is_lag_told));
     }
 
     /// Messages that groups are done with, or have given up.

@@ -5,17 +5,20 @@
 //! - `file` is where it goes: a line at a time, so that a run that is killed loses nothing;
 //! - `record` is what a line says;
 //! - `causes` lays the run beside one without a fault: `changed` are requests that are others
-//!   then, `services` those whose numbers are; `summary` closes the file.
+//!   then, `work` the same of messages and runs of jobs, `services` those whose numbers are;
+//!   `measures` is what they have in common; `summary` closes the file.
 
 mod causes;
 mod changed;
 mod closing;
 mod file;
+mod measures;
 mod record;
 mod services;
 mod summary;
 mod symptom;
 mod units;
+mod work;
 
 use std::sync::Arc;
 
@@ -26,15 +29,16 @@ use crate::model::{Nanos, ServiceId};
 pub use causes::{Causes, Runs};
 pub use closing::Closing;
 pub use file::{Sink, Trouble};
+pub use measures::Both;
 use record::{AfterWindow, Aim, By, Draws, State, What};
 pub use record::{Declared, Record};
-pub use services::{Role, ServiceChange, ServiceNumbers};
+pub use services::{MessageNumbers, Role, RunNumbers, ServiceChange, ServiceNumbers};
 pub use summary::{FaultRow, Skipped, Total};
 pub use symptom::{Symptom, Visible};
 pub use units::Where;
 
 /// The version of the lines: it rises when a key goes away or changes its meaning.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What services, routes and processes are called.
 #[derive(Clone, Debug, Default)]
@@ -46,12 +50,25 @@ pub struct Names {
     pub databases: Vec<String>,
     pub caches: Vec<String>,
     pub topics: Vec<String>,
+    pub groups: Vec<GroupName>,
+    /// Of each schedule the service and the job.
+    pub schedules: Vec<(ServiceId, String)>,
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
     pub first_replicas: Vec<Option<u32>>,
     /// Of each world its first Resource, among `instances`.
     pub firsts: Vec<u32>,
+}
+
+/// What a group is called, and whose it is.
+#[derive(Clone, Debug)]
+pub struct GroupName {
+    /// Its place among the topics.
+    pub topic: usize,
+    pub group: String,
+    /// The service that consumes it.
+    pub service: ServiceId,
 }
 
 impl Names {

@@ -19,6 +19,7 @@ use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::SpanRef;
 
 use super::event::{Event, Firing};
+use super::work::{Work, WorkTracker};
 
 /// Requests from outside that are remembered when they have ended: some 180 MB.
 pub const MAX_REQUESTS: usize = 2_000_000;
@@ -99,7 +100,12 @@ pub struct ImpactSummary {
     /// How many there were, and how many of them failed, by type.
     pub count: u64,
     pub errors: BTreeMap<Cow<'static, str>, u64>,
-    /// Requests that were too many to be remembered.
+    /// Messages in groups and runs of jobs, in the order in which they were due. Empty unless requests were
+    /// asked for.
+    pub work: Vec<Work>,
+    /// The services that have sent messages, by topic.
+    pub senders: BTreeSet<(usize, ServiceId)>,
+    /// Requests, messages and runs that were too many to be remembered.
     pub forgotten: u64,
     /// A fault was changed by hand.
     pub by_hand: bool,
@@ -111,7 +117,8 @@ pub struct ImpactTracker {
     under_way: FxHashMap<SpanId, Rc<InFlight>>,
     tracked: IndexMap<SpanId, Tracked, FxBuildHasher>,
     impact: ImpactSummary,
-    /// Whether it remembers all requests from outside.
+    work: WorkTracker,
+    /// Whether it remembers all requests from outside, and work.
     remembers: bool,
 }
 
@@ -154,7 +161,13 @@ impl ImpactTracker {
     pub fn new(faults: usize, remembers: bool) -> Self {
         let impact =
             ImpactSummary { touched: vec![FaultImpact::default(); faults], ..ImpactSummary::default() };
-        Self { under_way: FxHashMap::default(), tracked: IndexMap::default(), impact, remembers }
+        let (under_way, tracked, work) = Default::default();
+        Self { under_way, tracked, impact, work, remembers }
+    }
+
+    /// What it remembers of work, if it does.
+    pub(super) fn work(&mut self) -> Option<&mut WorkTracker> {
+        self.remembers.then_some(&mut self.work)
     }
 
     /// A request has come from outside.
@@ -299,6 +312,9 @@ impl ImpactTracker {
             self.leave(span);
         }
         self.impact.requests.sort_unstable_by_key(|request| (request.due, request.span));
+        self.impact.work = self.work.finish();
+        self.impact.senders = std::mem::take(&mut self.work.senders);
+        self.impact.forgotten += self.work.forgotten;
         std::mem::take(&mut self.impact)
     }
 }

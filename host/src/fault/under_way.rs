@@ -1,12 +1,13 @@
-//! Calls and requests tell the impact when they begin and end.
+//! Calls and requests tell the impact when they begin and end, and what is done that no client waits for.
 
 use std::rc::Rc;
 
 use crate::context::{SpanId, TraceId};
-use crate::model::Nanos;
+use crate::model::{Nanos, ServiceId};
 
 use super::Ledger;
 use super::impact::{ImpactSummary, ImpactTracker, OutsideRequest, ServiceRoute};
+use super::work::{Progress, Work, WorkId, WorkTracker};
 
 /// A call or a request that is under way as long as this is there.
 #[derive(Debug)]
@@ -100,6 +101,30 @@ impl Ledger {
     /// What was seen, if anybody looked: once.
     pub fn impact(&self) -> Option<ImpactSummary> {
         self.track(ImpactTracker::finish)
+    }
+
+    /// A message that a group is to get has come, or a run of a job is due.
+    pub fn work_due(&self, work: Work) {
+        self.track_work(|all| all.due(work));
+    }
+
+    /// Something has become of it.
+    pub fn work_goes_on(&self, id: WorkId, progress: Progress, now: Nanos) {
+        self.track_work(|work| work.goes_on(id, progress, now));
+    }
+
+    /// A service sends a message to a topic.
+    pub fn sends(&self, service: ServiceId, topic: usize) {
+        self.track_work(|work| _ = work.senders.insert((topic, service)));
+    }
+
+    /// Whether anybody compares what becomes of work.
+    pub fn tracks_work(&self) -> bool {
+        self.track(|impact| impact.work().is_some()).unwrap_or_default()
+    }
+
+    fn track_work(&self, tell: impl FnOnce(&mut WorkTracker)) {
+        self.track(|impact| impact.work().map(tell));
     }
 }
 

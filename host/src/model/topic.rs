@@ -103,7 +103,7 @@ pub struct Subscription {
     /// An index into [`Model::topics`](super::Model::topics): where messages go that are given up.
     pub dead_letter: Option<usize>,
     pub context: MessageContext,
-    /// How long after a replica's death its partitions go to others.
+    /// How long after a replica died or stood still its partitions go to others.
     pub session_timeout: Nanos,
     /// The topic's name in the file.
     pub place: Place,

@@ -8,7 +8,7 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 24] = [
+const LEFT_OUT: [&str; 30] = [
     "spans",
     "start",
     "p90",
@@ -33,6 +33,12 @@ const LEFT_OUT: [&str; 24] = [
     "version",
     "over",
     "p99",
+    "revoked",
+    "dead letters",
+    "redelivered",
+    "age p99",
+    "lag",
+    "missed",
 ];
 
 /// Whether a narrow page may be without the column of this head.

@@ -56,7 +56,8 @@ pub struct GroupRow {
     pub revoked: u64,
     /// How often partitions were assigned anew, the first times included.
     pub rebalances: u64,
-    /// Messages that were not done when no more requests were made, the most at a time, and at the end.
+    /// Messages that were not done when no more requests were made, the most at a time, and at the end. After
+    /// requests of the command line alone, `lag` is that at the end.
     pub lag: u64,
     pub lag_max: u64,
     pub lag_end: u64,

@@ -1,5 +1,5 @@
 //! What each fault has caused: in virtual time the run is made once more without it,
-//! and every request from outside is laid beside itself.
+//! and every request from outside, every message and every run of a job is laid beside itself.
 //!
 //! Nothing of such a run leaves it. All else is as it was, the recording of spans
 //! among it: a guest may look at what it is told of its trace.
@@ -98,10 +98,11 @@ impl Counterfactual<'_> {
                 is_whole = false;
                 return Err(why);
             }
-            let services = services::changes(index, done, &other, &names);
+            let services = services::changes(index, self.model, [done, &other], &names);
+            let lags = services::lags(self.model, [done, &other]);
             let (with, without, start) = (&done.seen, &other.seen, done.start);
             let end = start.saturating_add(done.simulated);
-            let runs = Runs { with, without, names: &names, start, end };
+            let runs = Runs { with, without, names: &names, lags: &lags, start, end };
             Ok(runs.compare(self.options.changed.most(), services, |pair| {
                 truth.sink().write(&Record::changed(pair, &fault.name, &names, start));
             }))

@@ -162,13 +162,14 @@ impl Drive<'_> {
             self.bus.stats().requests_begin(begin);
         }
         let until = self.options.stop_after.map(|after| self.sched.now().saturating_add(after));
+        let takes_time = first.is_some() || until.is_some() || !going.jobs.is_empty();
         let over = async {
             going.loads.over().await;
             if !going.jobs.is_empty() && (until.is_some() || first.is_none()) {
                 self.sched.sleep_until(until.unwrap_or(NEVER)).await;
             }
             going.jobs.stop();
-            self.requests_end();
+            self.requests_end(takes_time);
             // Also when the loads end earlier: all of this time is to be simulated. Nobody waits
             // for nothing in real time, though.
             if let Some(until) = until.filter(|_| self.sched.is_virtual()) {
@@ -178,7 +179,7 @@ impl Drive<'_> {
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
             on_event(RunEvent::Draining);
         }
-        self.requests_end();
+        self.requests_end(takes_time);
         going.stop();
         going
     }
@@ -225,16 +226,16 @@ impl Drive<'_> {
         // From here on one more signal ends the process, also when time was up.
         self.stop.send_replace(true);
         on_event(RunEvent::Draining);
-        self.requests_end();
+        self.requests_end(true);
         going.stop();
         network.spawn(ingress.close()).await.ok();
         Ok(going)
     }
 
-    /// Nothing more comes in.
-    fn requests_end(&self) {
+    /// Nothing more comes in. What did has come over some time, or was asked for by the command line alone.
+    fn requests_end(&self, takes_time: bool) {
         self.bus.stats().requests_end(self.sched.now());
-        self.bus.host().topics.requests_end();
+        self.bus.host().topics.requests_end(takes_time);
     }
 
     /// Waits until it is told to stop.

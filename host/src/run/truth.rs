@@ -10,10 +10,10 @@ use opentelemetry_semantic_conventions::attribute;
 use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::impact::ImpactTracker;
-use crate::model::{Model, Nanos, ServiceId};
+use crate::model::{Model, Nanos, ServiceId, Subscription};
 use crate::telemetry::exporter::Trouble;
 use crate::telemetry::record::{Resource, ResourceId, Value};
-use crate::truth::{Declared, Names, Opening, Sink, TruthWriter};
+use crate::truth::{Declared, GroupName, Names, Opening, Sink, TruthWriter};
 
 use super::check::fault::line as describe;
 use super::event::RunEvent;
@@ -175,6 +175,8 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
             _ => None,
         }
     };
+    let group =
+        |of: &Subscription| GroupName { topic: of.topic, group: of.group.clone(), service: of.service };
     let mut next = 0;
     let first_replicas = model.services.iter().zip(&loaded.services).map(|(service, code)| {
         code.guest.as_ref()?;
@@ -190,6 +192,8 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
         databases: model.databases.iter().map(|database| database.name.clone()).collect(),
         caches: model.caches.iter().map(|cache| cache.name.clone()).collect(),
         topics: model.topics.iter().map(|topic| topic.name.clone()).collect(),
+        groups: model.subscriptions.iter().map(group).collect(),
+        schedules: model.schedules.iter().map(|one| (one.service, one.job.clone())).collect(),
     }
 }
 

@@ -169,6 +169,7 @@ impl World<'_> {
         let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
         let caches = bus.host().caches.accounts(sched.now());
         bus.collect_last();
+        bus.end_faults();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();

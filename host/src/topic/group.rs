@@ -1,10 +1,12 @@
 //! A group that consumes a topic: where it is in each partition, and which of its members has it.
 //!
 //! The members are replicas, in the order in which they have joined; they take the partitions in turn. One
-//! that dies keeps its partitions until its session has timed out, as a broker hears of no death. A partition
-//! has one delivery at a time: what comes behind waits until it is settled.
+//! that dies or stands still keeps its partitions until its session has timed out, as a broker hears no more
+//! than the missing heartbeats. A partition has one delivery at a time: what comes behind waits until it is
+//! settled.
 
 mod hold;
+mod members;
 
 use std::rc::Rc;
 
@@ -16,6 +18,7 @@ use super::log::Log;
 use super::{Fate, Message, Record};
 
 pub use hold::Hold;
+use members::Member;
 
 /// What is drawn for a record in a group: how long it takes to a member.
 const FETCH: u64 = 0;
@@ -27,8 +30,12 @@ pub struct Group {
     cursors: Vec<Cursor>,
     /// Records of all partitions that are not done.
     lag: u64,
+    /// More requests are made.
+    is_fed: bool,
     /// In the order in which they have joined.
     members: Vec<Member>,
+    /// Partitions that were taken from a member that stands still while it had a delivery.
+    taken: Vec<u32>,
     /// How often deliveries that were under way have been revoked, and by which fault at last.
     epoch: u64,
     revoked_by: Option<Hold>,
@@ -44,7 +51,8 @@ struct Cursor {
     next: u64,
     /// The end of the partition.
     end: u64,
-    is_busy: bool,
+    /// The replica that has a delivery.
+    busy: Option<u32>,
     /// Deliveries of the record at `next` that have failed, and how many records were delivered together.
     failed: u32,
     together: u32,
@@ -52,13 +60,6 @@ struct Cursor {
     due: Nanos,
     /// How often the record at `next` was on its way to a member.
     sent: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    replica: u32,
-    /// Its process has died, and the broker takes it for one until this instant.
-    expires: Option<Nanos>,
 }
 
 /// What a group does next with a partition.
@@ -143,56 +144,14 @@ impl Group {
             settings: settings.clone(),
             cursors: vec![Cursor::default(); partitions as usize],
             lag: 0,
+            is_fed: true,
             members: Vec::new(),
+            taken: Vec::new(),
             epoch: 0,
             revoked_by: None,
             holds: Vec::new(),
             counts: GroupCounts::default(),
         }
-    }
-
-    /// A replica joins. Partitions are assigned anew.
-    pub fn join(&mut self, replica: u32, now: Nanos) {
-        self.expire(now);
-        if !self.is_member(replica) {
-            self.members.push(Member { replica, expires: None });
-            self.counts.rebalances += 1;
-        }
-    }
-
-    /// A replica leaves and says so. Partitions are assigned anew.
-    pub fn leave(&mut self, replica: u32, now: Nanos) {
-        self.expire(now);
-        let before = self.members.len();
-        self.members.retain(|member| member.replica != replica || member.expires.is_some());
-        self.counts.rebalances += u64::from(self.members.len() < before);
-    }
-
-    /// A replica's process has died. Nobody gets its partitions until its session has timed out.
-    pub fn lose(&mut self, replica: u32, now: Nanos) {
-        self.expire(now);
-        let expires = now.saturating_add(self.settings.session_timeout);
-        let lost =
-            self.members.iter_mut().find(|member| member.replica == replica && member.expires.is_none());
-        lost.into_iter().for_each(|member| member.expires = Some(expires));
-    }
-
-    /// Whether a replica is one of the members, and has not died.
-    pub fn is_member(&self, replica: u32) -> bool {
-        self.members.iter().any(|member| member.replica == replica && member.expires.is_none())
-    }
-
-    /// Members, those that have died and whose session has not timed out included.
-    pub fn members(&mut self, now: Nanos) -> usize {
-        self.expire(now);
-        self.members.len()
-    }
-
-    /// Ends the sessions that have timed out. Partitions are assigned anew.
-    fn expire(&mut self, now: Nanos) {
-        let before = self.members.len();
-        self.members.retain(|member| member.expires.is_none_or(|expires| expires > now));
-        self.counts.rebalances += u64::from(self.members.len() < before);
     }
 
     /// The offset of the first record of a partition that is not done.
@@ -219,12 +178,15 @@ impl Group {
 
     /// Whether more requests are made, whose messages it may get.
     pub const fn is_fed(&self) -> bool {
-        self.counts.lag_at_end.is_none()
+        self.is_fed
     }
 
-    /// No more requests are made.
-    pub(super) fn note_lag(&mut self) {
-        self.counts.lag_at_end.get_or_insert(self.lag);
+    /// No more requests are made. How far it lags behind then is told if they were made over some time.
+    pub(super) fn requests_end(&mut self, is_lag_told: bool) {
+        if is_lag_told {
+            self.counts.lag_at_end.get_or_insert(self.lag);
+        }
+        self.is_fed = false;
     }
 
     /// A partition has grown to this end.
@@ -240,7 +202,7 @@ impl Group {
         self.expire(now);
         self.skip(log, partition);
         let cursor = self.cursors[partition as usize];
-        if cursor.is_busy || cursor.next == cursor.end || self.members.is_empty() {
+        if cursor.busy.is_some() || cursor.next == cursor.end || self.members.is_empty() {
             return Next::Idle;
         }
         let held = self.held_until();
@@ -260,7 +222,7 @@ impl Group {
             Err(at) => return Next::At(at),
         };
         let at = &mut self.cursors[partition as usize];
-        (at.is_busy, at.sent) = (true, cursor.sent + 1);
+        (at.busy, at.sent) = (Some(member.replica), cursor.sent + 1);
         let attempt = cursor.failed + 1;
         let count = records.len() as u64;
         self.counts.delivered += count;
@@ -281,7 +243,7 @@ impl Group {
         let (oldest, end) = log.range(partition);
         let cursor = &mut self.cursors[partition as usize];
         let is_lost = |offset| log.get(partition, offset).is_some_and(Record::is_lost);
-        if cursor.is_busy || cursor.next >= oldest && !is_lost(cursor.next) {
+        if cursor.busy.is_some() || cursor.next >= oldest && !is_lost(cursor.next) {
             return;
         }
         let mut next = match self.settings.from {
@@ -345,8 +307,13 @@ impl Group {
     pub fn settle(&mut self, delivery: &Delivery, outcome: Outcome, now: Nanos) -> Settled {
         let count = delivery.records.len() as u64;
         let cursor = &mut self.cursors[delivery.partition as usize];
-        cursor.is_busy = false;
         let counts = &mut self.counts;
+        // A session has timed out meanwhile, and the partition is another's.
+        let is_here = cursor.next == delivery.first && cursor.sent == delivery.number + 1;
+        if !is_here || cursor.busy.take().is_none() {
+            counts.revoked += count;
+            return Settled::Again;
+        }
         let is_failed = match outcome {
             // A member that is none any more cannot commit.
             _ if delivery.epoch != self.epoch => {

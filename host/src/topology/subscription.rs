@@ -154,7 +154,7 @@ static SESSION_TIMEOUT: Key<By<Nanos>, Usual> = Key {
     name: "session-timeout",
     of: TIME,
     absent: Usual("\"10s\""),
-    says: "how long after the death of a replica its partitions go to others",
+    says: "how long after a replica died or stood still its partitions go to others",
 };
 
 /// What subscriptions refer to.

@@ -9,16 +9,18 @@ use serde::Serialize;
 
 use crate::context::SpanId;
 use crate::fault::impact::{ImpactSummary, OutsideRequest as Request};
+use crate::fault::work::Work;
 use crate::model::Nanos;
 
 use super::Names;
 use super::changed::Pair;
+use super::measures::{Both, Extent, Extra, Interval};
 use super::services::ServiceChange;
 use super::symptom::Symptom;
-use super::units::{instant, seconds};
+use super::work::{Compared, GroupChange, JobChange};
 
-/// What a fault has caused: the same seed ran once more without it. A request is the
-/// same in both runs if it is who it was; only what the fault does can be different.
+/// What a fault has caused: the same seed ran once more without it. A request, a message and a
+/// run of a job have the same identity in both runs; only what the fault does can be different.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Causes {
     /// Requests from outside that both runs had.
@@ -32,10 +34,10 @@ pub struct Causes {
     /// Of the changed, the ones that a client notices: they fail and did not, or they take
     /// longer by 10 ms and by a fifth, both at least.
     pub visible: u64,
-    /// From when the first changed request was due until the last had ended; null where none
-    /// has changed.
+    /// From when the first changed request, message or run of a job was due until the last had
+    /// ended; null where none has changed.
     pub impact: Option<Interval>,
-    /// The same of the requests that changed visibly.
+    /// The same of those that changed visibly.
     pub visible_impact: Option<Interval>,
     /// Requests that only one of the runs had: clients that wait for answers send
     /// as many as they can.
@@ -64,24 +66,12 @@ pub struct Causes {
     /// Services whose numbers are others, in the order of the topology: where it struck, above
     /// it, below it, and elsewhere.
     pub services: Vec<ServiceChange>,
-    /// Requests that were too many to be compared.
+    /// Groups whose messages went another way, in the order of the topology.
+    pub groups: Vec<GroupChange>,
+    /// Jobs whose runs did, in the order of the topology.
+    pub jobs: Vec<JobChange>,
+    /// Requests, messages and runs of jobs that were too many to be compared.
     pub forgotten: u64,
-}
-
-/// A count with the fault, and without it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Both {
-    pub with: u64,
-    pub without: u64,
-}
-
-/// A part of the run.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Interval {
-    pub start_at: f64,
-    pub start_time: String,
-    pub end_at: f64,
-    pub end_time: String,
 }
 
 /// A run with a fault, beside one without it.
@@ -91,6 +81,8 @@ pub struct Runs<'a> {
     pub with: &'a [ImpactSummary],
     pub without: &'a [ImpactSummary],
     pub names: &'a Names,
+    /// The largest lag of each group, by its place among the subscriptions.
+    pub lags: &'a [Both],
     /// When they began, and the one with the fault ended: nanoseconds since the Unix epoch.
     pub start: Nanos,
     pub end: Nanos,
@@ -134,6 +126,10 @@ impl Runs<'_> {
         listed.iter().for_each(|pair| list(pair));
         let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
         let symptom = |pair: &Pair| pair.symptom(self.names, self.start);
+        let work = Compared::new(work_of(self.with), work_of(self.without), (self.start, self.end));
+        let interval = |requests: Option<Extent>, work: Option<Extent>| {
+            Extent::of(requests.into_iter().chain(work)).map(|extent| extent.interval(self.start))
+        };
         let first = visible().next().map(symptom);
         let causes = Causes {
             compared: tally.compared,
@@ -141,8 +137,8 @@ impl Runs<'_> {
             changed_share: share(tally.changed.len() as u64, tally.compared),
             changed_listed: listed.len() as u64,
             visible: visible().count() as u64,
-            impact: self.interval(tally.changed.iter()),
-            visible_impact: self.interval(visible()),
+            impact: interval(self.extent(tally.changed.iter()), work.extent()),
+            visible_impact: interval(self.extent(visible()), work.visible_extent()),
             only_with: seen - tally.compared,
             only_without: others.len() as u64 - tally.compared,
             errors_with: tally.failed_with,
@@ -156,23 +152,23 @@ impl Runs<'_> {
             extra_max_ms: extra.max,
             first_changed: tally.changed.first().map(symptom),
             services,
+            groups: work.groups(self.names, self.lags),
+            jobs: work.jobs(self.names),
             forgotten: self.with.iter().chain(self.without).map(|run| run.forgotten).sum(),
         };
         Comparison { causes, symptom: first }
     }
 
     /// From when the first of these requests was due until the last had ended.
-    fn interval<'a>(&self, pairs: impl Iterator<Item = &'a Pair> + Clone) -> Option<Interval> {
+    fn extent<'a>(&self, pairs: impl Iterator<Item = &'a Pair>) -> Option<Extent> {
         let end = |pair: &Pair| pair.with.end.map_or(self.end, |end| pair.with.due.saturating_add(end.took));
-        let (first, last) = (pairs.clone().map(|pair| pair.with.due).min()?, pairs.map(end).max()?);
-        let at = |instant: Nanos| seconds(instant.saturating_sub(self.start));
-        Some(Interval {
-            start_at: at(first),
-            start_time: instant(first),
-            end_at: at(last),
-            end_time: instant(last),
-        })
+        Extent::of(pairs.map(|pair| Extent { first: pair.with.due, last: end(pair) }))
     }
+}
+
+/// The messages and runs of jobs of all worlds.
+fn work_of(runs: &[ImpactSummary]) -> impl Iterator<Item = Work> {
+    runs.iter().flat_map(|run| &run.work).copied()
 }
 
 /// Of the changed, at most `most`. Span ids are drawn from the seed: the least of them are
@@ -222,24 +218,5 @@ impl Tally {
             self.changed.push(pair);
         }
         self.extra.extend(pair.extra());
-    }
-}
-
-/// Milliseconds.
-struct Extra {
-    mean: f64,
-    p99: f64,
-    max: f64,
-}
-
-impl Extra {
-    fn of(all: &mut [i64]) -> Self {
-        all.sort_unstable();
-        let ms = |nanos: i64| nanos as f64 / 1e6;
-        let Some(max) = all.last() else { return Self { mean: 0.0, p99: 0.0, max: 0.0 } };
-        let sum: i128 = all.iter().map(|extra| i128::from(*extra)).sum();
-        // The nearest rank: at least 99 of 100 are no greater.
-        let rank = (all.len() * 99).div_ceil(100).max(1);
-        Self { mean: sum as f64 / all.len() as f64 / 1e6, p99: ms(all[rank - 1]), max: ms(*max) }
     }
 }

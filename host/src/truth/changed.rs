@@ -4,14 +4,8 @@ use crate::fault::impact::OutsideRequest as Request;
 use crate::model::Nanos;
 
 use super::Names;
+use super::measures::is_slower;
 use super::symptom::{Symptom, Visible};
-
-/// A request that takes longer by this is noticed, if it also takes longer by
-/// [`NOTICED_SHARE`]: nanoseconds.
-const NOTICED: u64 = 10_000_000;
-
-/// Of what it takes without the fault: a fifth is one part in five.
-const NOTICED_SHARE: u64 = 5;
 
 /// A request in both runs.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +29,7 @@ impl Pair {
             return self.without.error().is_none().then_some(Visible::Error);
         }
         let more = self.extra()?;
-        let least = NOTICED.max(self.without.end?.took / NOTICED_SHARE);
-        (more >= least.cast_signed()).then_some(Visible::Slower)
+        is_slower(more, self.without.end?.took).then_some(Visible::Slower)
     }
 
     /// The request as it was with the fault.

@@ -168,6 +168,8 @@ fn a_replica_that_is_down_or_dies_fails_its_runs() {
     assert_eq!((counts(&run, "sweep"), &row["errors_by_type"]["replica_died"]), ((10, 0, 4), &json!(1)));
     assert_eq!(row["errors_by_type"]["replica_down"], 3);
     assert_eq!(run.named("sweep").len(), 6, "the span of a process that dies is lost");
+    let failed = run.logs().iter().filter(|log| log.body.contains("failed"));
+    assert_eq!(failed.count(), 0, "a process that is dead writes nothing");
 }
 
 #[test]

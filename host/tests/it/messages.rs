@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use simhost::clock::VIRTUAL_START;
 
-use crate::support::{Run, SpanKind, World};
+use crate::support::{Run, SpanKind, World, finish};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -93,6 +93,99 @@ fn a_replica_that_is_back_soon_gets_its_partitions_when_the_session_of_the_dead_
     let waited = starts.iter().filter(|start| (3 * SECOND..5 * SECOND).contains(*start)).count();
     assert!(waited <= 1, "{starts:?}");
     assert_eq!(group(&run)["lag_end"], 0);
+}
+
+/// Two replicas, one of which stands still from 3 s on, for a time.
+fn paused(time: &str, flags: &[&str]) -> Run {
+    let pause = format!(
+        "[[faults]]\nname = \"it\"\nkind = \"pause\"\ntarget = {{ service = \"back\", replica = 1 }}\n\
+         when = {{ at = \"3s\", for = \"{time}\" }}"
+    );
+    let sections = topic("partitions = 2", "session-timeout = \"4s\"") + &pause;
+    post("20/s", "replicas = 2\nconfig.lasts = \"80ms\"", &sections)
+        .flags(flags)
+        .flags(&["--json"])
+        .virtually(&[])
+}
+
+#[test]
+fn a_replica_that_stands_still_for_longer_than_its_session_loses_its_partitions_and_what_it_had() {
+    let run = paused("10s", &["--for", "20s"]);
+    let group = group(&run);
+    // What it had when it stopped counts for nothing when it goes on: another has done it.
+    assert_eq!((&group["done"], &group["revoked"], &group["lag_end"]), (&400.into(), &1.into(), &0.into()));
+    let places = processed(&run);
+    assert_eq!((places.len(), places.iter().collect::<BTreeSet<_>>().len()), (401, 400));
+    // Both at the start; then the session times out; then the replica is back.
+    assert_eq!(group["rebalances"], 4, "{group}");
+    let back: Vec<_> = run.of("back", SpanKind::Consumer);
+    let still =
+        &back.iter().find(|span| span.end - span.start > 5 * SECOND).expect("it stood still").instance;
+    let seconds = |is_still: bool| {
+        let of = back.iter().filter(move |span| (span.instance == *still) == is_still);
+        of.map(|span| (span.start - VIRTUAL_START) as f64 / 1e9).collect::<Vec<_>>()
+    };
+    assert!(seconds(true).iter().all(|at| !(3.0..13.0).contains(at)), "{:?}", seconds(true));
+    assert!(seconds(true).iter().any(|at| *at > 13.0), "it has partitions again");
+    // The partition of the other one waits for nothing, and the taken one until the session is over.
+    let of_taken = back.iter().filter(|span| span.text("messaging.destination.partition.id") == Some("1"));
+    let starts: Vec<_> = of_taken.map(|span| span.start - VIRTUAL_START).collect();
+    let gap = starts.windows(2).map(|pair| pair[1] - pair[0]).max().expect("spans");
+    assert!((3_900_000_000..4_200_000_000).contains(&gap), "{gap}");
+}
+
+#[test]
+fn a_replica_that_stands_still_for_less_than_its_session_stays_a_member() {
+    let run = paused("2s", &["--for", "10s"]);
+    let group = group(&run);
+    let counts = ["done", "revoked", "rebalances", "lag_end"].map(|key| group[key].as_u64());
+    assert_eq!(counts, [Some(200), Some(0), Some(2), Some(0)]);
+    assert_eq!(processed(&run).len(), 200);
+}
+
+#[test]
+fn messages_of_a_group_whose_only_replica_stands_still_wait_for_it() {
+    let pause = "[[faults]]\nname = \"it\"\nkind = \"pause\"\ntarget = { service = \"back\" }\n\
+                 when = { at = \"3s\", for = \"20s\" }";
+    let sections = topic("", "session-timeout = \"4s\"") + pause;
+    let run = run(post("20/s", "", &sections), "10s");
+    let group = group(&run);
+    assert_eq!((&group["done"], &group["lag_end"]), (&200.into(), &0.into()), "{group}");
+    assert_eq!(group["rebalances"], 3, "one at the start, one as it is gone, one as it is back: {group}");
+}
+
+#[test]
+fn after_requests_of_the_command_line_the_lag_is_that_at_the_end() {
+    let lasts = "config.lasts = \"80ms\"";
+    let world = World::of("mailbox", "").and("back", "mailbox", lasts).with(&topic("", ""));
+    let (_folder, mut command) = world.flags(&["--json"]).virtual_command(&["POST /send/letters {}"]);
+    let asked: Value = serde_json::from_str(finish(&mut command).success()).expect("JSON");
+    let of_asked = &asked["topics"][0]["groups"][0];
+    assert_eq!((&of_asked["done"], &of_asked["lag"]), (&1.into(), &0.into()), "{of_asked}");
+    // A load ends while its messages wait.
+    let loaded = group(&run(post("20/s", lasts, &topic("", "")), "2s"));
+    assert!(loaded["lag"].as_u64() > Some(0) && loaded["lag_end"] == 0, "{loaded}");
+}
+
+#[test]
+fn the_table_of_groups_fits_a_narrow_page() {
+    let crash = "[[faults]]\nname = \"it\"\nkind = \"rebalance-storm\"\nevery = \"1s\"\ntakes = \"200ms\"\n\
+                 target = { topic = \"letters\" }\n[topics.lost]\n\
+                 [[faults]]\nname = \"other\"\nkind = \"error\"\nstatus = 503\ntarget = { service = \"back\" }\n\
+                 probability = 0.4\n";
+    let more = "retry = { attempts = 2, backoff = \"10ms\" }\ndead-letter = \"lost\"\n\
+                group = \"letters-of-the-back-office\"";
+    let sections = topic("retain.messages = 8", more) + crash;
+    let run =
+        post("40/s", "config.lasts = \"60ms\"", &sections).env("COLUMNS", "80").flags(&["--for", "10s"]);
+    let run = run.virtually(&[]);
+    let said = &run.report;
+    let table: Vec<_> = said.lines().skip_while(|line| !line.starts_with(" group ")).take(2).collect();
+    assert!(table.len() == 2 && said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    for head in ["done", "given up", "lag max"] {
+        assert!(table[0].contains(head), "{said}");
+    }
+    assert!(said.contains("left out of some tables"), "{said}");
 }
 
 #[test]

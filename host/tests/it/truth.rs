@@ -9,6 +9,7 @@ mod causes;
 mod changed;
 mod errors;
 mod labels;
+mod messages;
 mod report;
 mod signs;
 mod trouble;

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use crate::bus::replica_faults::ReplicaFaults;
+use crate::fault::work::{Progress, Work, WorkId};
 use crate::model::{Nanos, ServiceId};
+use crate::process::Process;
 use crate::sched::{self, NEVER};
-use crate::topic::{Listener, Next, Settled, Topics};
+use crate::topic::{Arrival, Delivery, Listener, Next, Outcome, Settled, Topics};
 
 use super::CalleeSide;
 
@@ -45,6 +47,8 @@ struct Driver {
     is_running: Cell<bool>,
     /// It waits for an instant, and is told if it may be able to go on before.
     asleep: RefCell<Option<sched::Sender<()>>>,
+    /// A member has a delivery, and the driver is told if the partition is taken from it.
+    delivering: RefCell<Option<sched::Sender<()>>>,
 }
 
 impl Consumers {
@@ -70,9 +74,13 @@ impl Consumers {
 struct Doorbell(Weak<CalleeSide>);
 
 impl Listener for Doorbell {
-    fn published(&self, topic: usize, partition: u32) {
-        if let Some(side) = self.0.upgrade() {
-            side.host.topics.groups_of(topic).iter().for_each(|group| side.stir(*group, partition));
+    fn published(&self, topic: usize, partition: u32, arrival: Arrival<'_>) {
+        let Some(side) = self.0.upgrade() else { return };
+        let Arrival { message, due, is_lost } = arrival;
+        let sent = (message.context.trace_id, message.context.span_id);
+        for group in side.host.topics.groups_of(topic) {
+            side.faults.ledger.work_due(Work::message(*group, sent, (due, is_lost)));
+            side.stir(*group, partition);
         }
     }
 }
@@ -125,21 +133,94 @@ impl CalleeSide {
                     select(stirred, pin!(self.host.sched.sleep_until(at))).await;
                     driver.asleep.take();
                 }
-                Next::Deliver(delivery) => {
-                    let delivery = Rc::new(delivery);
-                    // In a box, as it is large: a task that waits has no room for it.
-                    let delivered = Box::pin(self.deliver_messages(group, &delivery)).await;
-                    let settled = {
-                        let mut group = self.host.topics.groups()[group].borrow_mut();
-                        group.settle(&delivery, delivered.outcome, self.now())
-                    };
-                    if settled == Settled::GivenUp {
-                        Box::pin(self.bury(group, &delivery, &delivered)).await;
+                Next::Deliver(delivery) if self.is_any_mortal => {
+                    let (send, taken) = sched::oneshot();
+                    *driver.delivering.borrow_mut() = Some(send);
+                    let consuming = Box::pin(Rc::clone(&self).consume(group, Rc::new(delivery)));
+                    // A process that stands still has it for longer than the group waits.
+                    if let Either::Right((_, consuming)) = select(consuming, taken).await {
+                        self.host.sched.spawn_boxed(consuming);
                     }
+                    driver.delivering.take();
+                }
+                Next::Deliver(delivery) => {
+                    // In a box, as it is large: a task that waits has no room for it.
+                    Box::pin(Rc::clone(&self).consume(group, Rc::new(delivery))).await;
                 }
             }
         }
         driver.is_running.set(false);
+    }
+
+    /// Has a replica process a delivery, and the group settle it.
+    async fn consume(self: Rc<Self>, group: usize, delivery: Rc<Delivery>) {
+        let delivered = self.deliver_messages(group, &delivery).await;
+        let settled = {
+            let mut group = self.host.topics.groups()[group].borrow_mut();
+            group.settle(&delivery, delivered.outcome, self.now())
+        };
+        self.note_delivery(group, &delivery, delivered.outcome, settled);
+        if settled == Settled::GivenUp {
+            self.bury(group, &delivery, &delivered).await;
+        }
+    }
+
+    /// Tells what has become of messages, whoever compares it with another run.
+    fn note_delivery(&self, group: usize, delivery: &Delivery, outcome: Outcome, settled: Settled) {
+        let ledger = &self.faults.ledger;
+        if !ledger.tracks_work() {
+            return;
+        }
+        let progress = match outcome {
+            Outcome::Done => Some(Progress::Done),
+            Outcome::Retry | Outcome::Reject | Outcome::Died => Some(Progress::Failed),
+            Outcome::Busy(_) => None,
+        };
+        let given_up = (settled == Settled::GivenUp).then_some(Progress::GivenUp);
+        for record in &delivery.records {
+            let id = WorkId::message(group, record.message.context.span_id);
+            let all = progress.into_iter().chain(given_up);
+            all.for_each(|progress| ledger.work_goes_on(id, progress, self.now()));
+        }
+    }
+
+    /// The process of a replica stands still: it is a member of its groups until its sessions time out.
+    pub(in crate::bus) fn member_stands_still(&self, faults: &ReplicaFaults) {
+        let Some(me) = self.consumers.me.get().and_then(Weak::upgrade) else { return };
+        for group in self.consumers.of(faults.service) {
+            let silent = self.host.topics.groups()[*group].borrow_mut().silence(faults.replica, self.now());
+            if let Some(expires) = silent {
+                let (me, process) = (Rc::clone(&me), Rc::clone(&faults.process));
+                self.host.sched.spawn(me.await_heartbeat((faults.service, *group), process, expires));
+            }
+        }
+    }
+
+    /// Takes the partitions of a member whose process stands still away when its session times out.
+    async fn await_heartbeat(
+        self: Rc<Self>,
+        (service, group): (ServiceId, usize),
+        process: Rc<Process>,
+        expires: Nanos,
+    ) {
+        let timeout = self.host.sched.sleep_until(expires);
+        if let Either::Left(_) = select(process.go_on(), timeout).await {
+            return;
+        }
+        let (taken, is_left) = {
+            let mut group = self.host.topics.groups()[group].borrow_mut();
+            let taken = group.taken(self.now());
+            (taken, group.members(self.now()) == 0 && group.total_lag() > 0)
+        };
+        for partition in taken {
+            let delivering = self.consumers.drivers[group][partition as usize].delivering.take();
+            delivering.into_iter().for_each(|delivering| _ = delivering.send(()));
+        }
+        self.stir_all(group);
+        // What nobody else can have waits for it, and the end of a run in virtual time too.
+        if is_left {
+            self.goes_on(&process, &self.node(service).limits).await;
+        }
     }
 
     /// The process of a replica has died: it is a member of its groups until its sessions time out.
@@ -166,7 +247,8 @@ impl CalleeSide {
     fn member_returns(&self, service: ServiceId, replica: u32) {
         let faults = self.guest(service).and_then(|guest| guest.set.replicas[replica as usize].faults());
         // Something else may have struck it meanwhile.
-        if self.comes_up(faults.map(|faults| &**faults)) > self.now() {
+        let stands_still = faults.is_some_and(|faults| faults.process.is_paused());
+        if stands_still || self.comes_up(faults.map(|faults| &**faults)) > self.now() {
             return;
         }
         for group in self.consumers.of(service) {

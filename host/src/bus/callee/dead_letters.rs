@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::bus::spans::OpenSpan;
 use crate::context::{SpanContext, SpanId};
+use crate::fault::work::{Progress, WorkId};
 use crate::guest::Asking;
 use crate::guest::scope::Trace;
 use crate::rng::Purpose;
@@ -30,6 +31,8 @@ impl CalleeSide {
             let at = Receipt { partition: delivery.partition, offset };
             if self.bury_one(group, dead_letter, (record, at, delivery.replica), processed).await {
                 self.host.topics.groups()[group].borrow_mut().buried();
+                let id = WorkId::message(group, record.message.context.span_id);
+                self.faults.ledger.work_goes_on(id, Progress::Buried, self.now());
             }
         }
     }

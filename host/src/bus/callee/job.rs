@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::bus::replica_faults::Occupant;
+use crate::fault::work::{Progress, Work, WorkId};
 use crate::guest::contract::Export;
 use crate::guest::scope::{RequestScope, Roots};
 use crate::guest::{self, GuestFailure, Worker};
@@ -28,6 +29,10 @@ pub const JOB_NAME: &str = "simhost.job.name";
 /// Bytes of a job's own error that are kept.
 const ERROR_AT_MOST: usize = 1 << 10;
 
+/// Kinds of failure without a process that could leave a record of them.
+const DIED: &str = "replica_died";
+const DOWN: &str = "replica_down";
+
 /// A run of a job that is to begin.
 #[derive(Clone, Debug)]
 pub struct JobRun {
@@ -36,6 +41,8 @@ pub struct JobRun {
     pub schedule: u32,
     pub job: Arc<str>,
     pub replica: usize,
+    /// When it was to begin: nanoseconds since the Unix epoch.
+    pub due: Nanos,
     /// How long it may take: nanoseconds; none: as long as a request may.
     pub timeout: Option<Nanos>,
     /// Its traces and its draws follow from this.
@@ -59,7 +66,17 @@ impl JobFailure {
 
     /// Its process is gone.
     fn died() -> Self {
-        Self::new("replica_died", "the replica died")
+        Self::new(DIED, "the replica died")
+    }
+
+    /// Nobody is there.
+    fn down(why: &str) -> Self {
+        Self::new(DOWN, why)
+    }
+
+    /// Whether there is a process that can write of it.
+    fn is_noticed(&self) -> bool {
+        !matches!(self.kind, DIED | DOWN)
     }
 }
 
@@ -82,23 +99,46 @@ impl From<NoWorker> for JobFailure {
     }
 }
 
+impl JobRun {
+    fn id(&self) -> WorkId {
+        WorkId::run(self.schedule, self.key)
+    }
+}
+
 impl CalleeSide {
-    /// Runs a job, counts how it ended, and leaves a log record of one that failed.
+    /// Runs a job, and tells how it ended whoever compares it with another run.
     pub(in crate::bus) async fn run_job(self: Rc<Self>, run: JobRun) -> Result<(), JobFailure> {
+        let ledger = &self.faults.ledger;
+        ledger.work_due(Work::run(run.id(), run.due));
+        let ended = self.run_counted(&run).await;
+        let (id, now) = (run.id(), self.now());
+        match &ended {
+            Ok(()) => ledger.work_goes_on(id, Progress::Done, now),
+            Err(_) => {
+                ledger.work_goes_on(id, Progress::Failed, now);
+                ledger.work_goes_on(id, Progress::GivenUp, now);
+            }
+        }
+        ended
+    }
+
+    /// Runs a job, counts how it ended, and leaves a log record of one that failed, unless its process is
+    /// dead.
+    async fn run_counted(&self, run: &JobRun) -> Result<(), JobFailure> {
         let Some(guest) = self.guest(run.service) else {
             return Err(JobFailure::new("no_guest", "a real server has no jobs"));
         };
         let Some(set) = self.standing(guest, run.replica) else {
-            return Err(JobFailure::new("replica_down", "the release does not come up"));
+            return Err(JobFailure::down("the release does not come up"));
         };
         let (replica, began) = (&set.replicas[run.replica], self.now());
         let process =
             self.host.metrics.as_ref().map(|metrics| metrics.incarnation(replica.identity.resource));
         let ended = match replica.faults() {
-            None => self.run_at(&run, set, process, None).await,
+            None => self.run_at(run, set, process, None).await,
             Some(faults) => match faults.enter(None) {
-                Ok(occupant) => Box::pin(self.run_at(&run, set, process, Some(&occupant))).await,
-                Err(_) => Err(JobFailure::new("replica_down", "the replica is down")),
+                Ok(occupant) => Box::pin(self.run_at(run, set, process, Some(&occupant))).await,
+                Err(_) => Err(JobFailure::down("the replica is down")),
             },
         };
         if let Some((metrics, process)) = self.host.metrics.as_ref().zip(process) {
@@ -110,14 +150,17 @@ impl CalleeSide {
             let key = JobKey { schedule: run.schedule, error };
             metrics.job_ended(process, key, attributes, self.now() - began);
         }
-        if let Err(failure) = &ended {
-            self.log_failure(&run, replica, failure);
+        if let Err(failure) = &ended
+            && failure.is_noticed()
+        {
+            self.log_failure(run, replica, failure);
         }
         ended
     }
 
     /// A run is left out, as the one before goes on.
     pub(in crate::bus) fn skip_job(&self, run: &JobRun) {
+        self.faults.ledger.work_due(Work::run(run.id(), run.due));
         let set = self.guest(run.service).and_then(|guest| self.standing(guest, run.replica));
         if let Some((metrics, set)) = self.host.metrics.as_ref().zip(set) {
             let process = metrics.incarnation(set.replicas[run.replica].identity.resource);

@@ -72,6 +72,8 @@ impl CalleeSide {
         let settings = self.host.topics.groups()[group].borrow().settings.clone();
         let Some(guest) = self.guest(settings.service) else { return Processed::not(Outcome::Reject) };
         let (visit, links) = self.visit_of(guest, &settings, delivery);
+        let _under_way = self.faults.ledger.visits(visit.span, None);
+        self.faults.ledger.meets(visit.span, (settings.service, None));
         let replica = delivery.replica as usize;
         let set = match self.choose(guest, &visit, replica) {
             Ok(chosen) if chosen.set.code.pre.has(Export::Consumer) => chosen.set,

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use crate::context::SpanContext;
 use crate::fault::{Candidate, Drawn, Firing, Json, Rule, SHORTEST, Side, Site, Spans};
 use crate::guest::Asking;
-use crate::model::{Distribution, Nanos, TopicFault, TopicTarget};
+use crate::model::{Distribution, Nanos, ServiceId, TopicFault, TopicTarget};
 use crate::telemetry::record::ResourceId;
-use crate::topic::{Delivery, Fate, Hold, Message};
+use crate::topic::{Delivery, Fate, Hold, Message, Record};
 
 use crate::bus::callee::{CalleeSide, Storm, as_request};
 use crate::bus::visit::Visit;
@@ -24,6 +25,7 @@ impl CalleeSide {
         message: &Message,
         asking: &Asking,
     ) -> Option<Fate> {
+        self.faults.ledger.sends(asking.service, to.0);
         let rules = self.faults.of_messages(to.0)?;
         Some(self.struck_fate(&rules, to, message, asking)).filter(|fate| !fate.struck.is_empty())
     }
@@ -78,6 +80,58 @@ impl CalleeSide {
             let at = (group.settings.topic, delivery.partition);
             self.strike_consumed((by.fault, by.window), at, site, Drawn::Nothing);
         }
+    }
+
+    /// The run is over: tells of the messages that faults keep from groups until then.
+    pub(in crate::bus) fn strike_kept(&self) {
+        if !self.faults.has_topics() {
+            return;
+        }
+        for group in self.host.topics.groups() {
+            let (group, now) = (group.borrow(), self.now());
+            let topic = group.settings.topic;
+            let log = self.host.topics.logs()[topic].borrow();
+            for hold in group.holds().iter().filter(|hold| hold.until > now) {
+                for partition in 0..log.partitions() {
+                    let (oldest, end) = log.range(partition);
+                    let kept = group.next_offset(partition).max(oldest)..end;
+                    let records = kept.filter_map(|offset| log.get(partition, offset));
+                    for record in records.filter(|record| !record.is_lost()) {
+                        self.faults.rules()[hold.fault].acted();
+                        let kept = Drawn::Delay(now.saturating_sub(record.published.max(hold.since)));
+                        self.strike_unconsumed(
+                            hold,
+                            (topic, partition),
+                            (group.settings.service, record),
+                            kept,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A message that no member has had, so that no span shows it.
+    fn strike_unconsumed(
+        &self,
+        hold: &Hold,
+        (topic, partition): (usize, u32),
+        (service, record): (ServiceId, &Record),
+        drawn: Drawn,
+    ) {
+        let SpanContext { trace_id, span_id, .. } = record.message.context;
+        let site = Site {
+            service,
+            replica: None,
+            resource: None,
+            route: None,
+            from: None,
+            trace: trace_id,
+            within: span_id,
+            spans: Spans { server: None, client: None, own: None },
+        };
+        let firing = Firing::at(&self.faults.rules()[hold.fault], &site, hold.window, self.now(), drawn);
+        self.faults.ledger.fired(firing.of_message(topic, partition));
     }
 
     fn strike_consumed(

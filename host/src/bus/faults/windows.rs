@@ -30,6 +30,9 @@ impl WindowHandler for CalleeSide {
             Action::Replica(fault) => {
                 for replica in self.struck_replicas(rule) {
                     self.end_process(replica, replica.strike(rule, fault));
+                    if replica.process.is_paused() {
+                        self.member_stands_still(replica);
+                    }
                 }
                 self.next_step(rule, fault)
             }

@@ -7,7 +7,6 @@ use smallvec::SmallVec;
 use super::super::event::{Drawn, Firing};
 use super::super::impact::{FaultImpact, RequestEnd, UNFINISHED};
 use super::*;
-use crate::model::ServiceId;
 
 fn span(number: u64) -> SpanId {
     SpanId(NonZeroU64::new(number).expect("not zero"))

@@ -50,7 +50,7 @@ pub struct SubscriptionRow {
     pub dead_letter: Option<String>,
     /// `parent`, `link` or `none`.
     pub context: String,
-    /// How long after the death of a replica its partitions go to others.
+    /// How long after a replica died or stood still its partitions go to others.
     pub session_timeout_ns: u64,
 }
 

@@ -226,6 +226,30 @@ fn a_member_that_comes_back_is_another_one() {
     assert_eq!(pair.group.members(11 * SECOND), 1);
 }
 
+#[test]
+fn a_member_that_stands_still_has_its_partitions_until_its_session_times_out_and_commits_nothing_later() {
+    let mut pair = Pair::of_one_partition();
+    pair.group.join(1, 0);
+    pair.publish(0, "a", 0).unwrap();
+    let first = pair.deliver(0, 0);
+    assert_eq!(pair.group.silence(0, SECOND), Some(11 * SECOND));
+    assert_eq!(pair.group.silence(0, 2 * SECOND), None, "nothing is heard of it already");
+    assert_eq!((pair.group.taken(10 * SECOND), pair.group.taken(11 * SECOND)), (vec![], vec![0]));
+    let again = pair.deliver(0, 11 * SECOND);
+    assert_eq!((first.replica, again.replica, again.attempt), (0, 1, 1));
+    assert_eq!(pair.group.settle(&first, Outcome::Done, 12 * SECOND), Settled::Again);
+    assert_eq!(pair.group.settle(&again, Outcome::Done, 13 * SECOND), Settled::Done);
+    assert_eq!((pair.group.counts.revoked, pair.group.counts.done), (1, 1));
+    // Back within its session it is the member that it was; later, or when it has died, another one.
+    pair.group.silence(1, 20 * SECOND);
+    pair.group.join(1, 25 * SECOND);
+    assert_eq!((pair.group.members(40 * SECOND), pair.group.counts.rebalances), (1, 3));
+    pair.group.silence(1, 50 * SECOND);
+    pair.group.lose(1, 55 * SECOND);
+    pair.group.join(1, 56 * SECOND);
+    assert_eq!((pair.group.members(59 * SECOND), pair.group.members(60 * SECOND)), (2, 1));
+}
+
 fn hold(since: Nanos, until: Nanos) -> Hold {
     Hold { fault: 0, window: 1, since, until }
 }

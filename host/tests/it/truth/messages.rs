@@ -1,0 +1,210 @@
+//! What faults do to work that no client waits for: messages in their groups, and runs of jobs.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{lines, summary, written};
+use crate::support::{Topology, guest, schema};
+
+/// The shipped topology of a kind of fault.
+fn shipped(kind: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../topologies/faults/{kind}.toml"));
+    std::fs::read_to_string(path).expect("a topology")
+}
+
+/// What the last line tells of the only fault of a topology, in forty-five seconds.
+fn told(text: String) -> Value {
+    let topology = Topology::new("told", text);
+    let flags = ["--virtual", "--for", "45s", "--seed", "5", "--truth", "truth.jsonl", "--show", "none"];
+    topology.run(&flags).success();
+    let lines = lines(&written(&topology));
+    let described = serde_json::to_value(simhost::truth::schema()).expect("JSON");
+    lines.iter().for_each(|line| assert_eq!(schema::problems(&described, line), [""; 0], "{line}"));
+    lines.last().expect("a summary")["faults"][0].clone()
+}
+
+/// A number of the only group that has changed.
+#[track_caller]
+fn number(row: &Value, key: &str) -> u64 {
+    let groups = row["causes"]["groups"].as_array().expect("groups");
+    assert_eq!(groups.len(), 1, "{row:#}");
+    groups[0][key].as_u64().unwrap_or_else(|| panic!("no {key} in {row:#}"))
+}
+
+/// Where a service stands to the fault.
+fn role<'a>(row: &'a Value, service: &str) -> Option<&'a str> {
+    let services = row["causes"]["services"].as_array().expect("services");
+    services.iter().find(|row| row["service"] == service)?["role"].as_str()
+}
+
+/// The seconds from the first message that is worse off until the last was done.
+#[track_caller]
+fn visible(row: &Value) -> (f64, f64) {
+    let at = |key: &str| row["causes"]["visible_impact"][key].as_f64();
+    at("start_at").zip(at("end_at")).unwrap_or_else(|| panic!("no impact of {row:#}"))
+}
+
+#[test]
+fn late_messages_are_late_and_so_are_those_behind_them() {
+    let row = told(shipped("late-messages"));
+    assert!(number(&row, "late") > row["injected"].as_u64().expect("a number"), "{row:#}");
+    assert_eq!((number(&row, "repeated"), number(&row, "lost"), number(&row, "undone")), (0, 0, 0));
+    assert!(number(&row, "compared") > 800 && number(&row, "visible") == number(&row, "late"), "{row:#}");
+    let (start, end) = visible(&row);
+    assert!(start >= 20.0 && end > 30.0 && end < 44.0, "{start} {end}");
+    assert_eq!(role(&row, "mailer"), Some("struck"), "{row:#}");
+    // No request waits for it.
+    assert_eq!((&row["causes"]["changed"], &row["first_symptom"]), (&json!(0), &Value::Null));
+    let first = &row["causes"]["groups"][0]["first_visible"];
+    assert_eq!((&first["visible_as"], first["at"].as_f64()), (&json!("late"), Some(start)));
+}
+
+#[test]
+fn messages_that_overtake_one_another_are_late() {
+    let row = told(shipped("reorder-messages"));
+    assert!(number(&row, "late") > 20 && number(&row, "lost") == 0, "{row:#}");
+    assert!(visible(&row).0 >= 20.0, "{row:#}");
+}
+
+#[test]
+fn lost_messages_are_lost_and_missed_from_when_they_would_have_been_done() {
+    let row = told(shipped("lose-messages"));
+    assert_eq!(row["injected"], number(&row, "lost"));
+    let groups = &row["causes"]["groups"][0];
+    assert_eq!((&groups["undone"], &groups["first_visible"]["visible_as"]), (&json!(0), &json!("lost")));
+    let (start, end) = visible(&row);
+    assert!(start >= 20.0 && end < 42.0, "{start} {end}");
+    // It consumes what was sent by the one that is struck.
+    assert_eq!((role(&row, "shop"), role(&row, "mailer")), (None, Some("downstream")), "{row:#}");
+}
+
+#[test]
+fn messages_that_are_there_twice_are_done_more_than_once() {
+    let twice = shipped("lose-messages").replace("kind = \"lose-messages\"", "kind = \"duplicate\"");
+    let row = told(twice);
+    assert_eq!(row["injected"], number(&row, "repeated"));
+    assert_eq!(row["causes"]["groups"][0]["first_visible"]["visible_as"], "repeated");
+}
+
+#[test]
+fn a_group_that_is_paused_is_told_with_its_lag_and_the_other_group_is_not() {
+    let row = told(shipped("consumer-pause"));
+    let group = &row["causes"]["groups"][0];
+    assert_eq!(group["group"], "mails", "{row:#}");
+    assert!(number(&row, "late") > 300, "{row:#}");
+    let lag = |key: &str| group["lag_max"][key].as_u64().expect("a number");
+    assert!(lag("with") > 300 && lag("without") < 20, "{group}");
+    // The pause is from 20 s to 40 s.
+    let (start, end) = visible(&row);
+    assert!((19.0..21.0).contains(&start) && (40.0..47.0).contains(&end), "{start} {end}");
+    assert_eq!(group["undone"], 0);
+}
+
+#[test]
+fn messages_that_a_pause_without_end_holds_are_undone_until_the_run_ends() {
+    let row = told(shipped("consumer-pause").replace("for = \"20s\"", "for = \"10m\""));
+    assert!(number(&row, "undone") > 400 && number(&row, "lost") == 0, "{row:#}");
+    assert_eq!(row["injected"], number(&row, "undone"), "what it keeps is struck, if nobody ever has it");
+    assert!(visible(&row).1 >= 45.0, "{row:#}");
+}
+
+#[test]
+fn a_storm_of_rebalances_lets_messages_be_done_again() {
+    let row = told(shipped("rebalance-storm").replace("work = \"20ms +/- 5ms\"", "work = \"120ms +/- 5ms\""));
+    assert!(number(&row, "repeated") > 3 && number(&row, "late") > 50, "{row:#}");
+    assert_eq!((number(&row, "lost"), number(&row, "undone")), (0, 0));
+}
+
+/// A message of one kind fails until it is given up, by an error of a service below its consumer.
+#[test]
+fn a_poison_message_is_told_with_the_messages_behind_it() {
+    let shop = shipped("late-messages");
+    let (before, rest) = shop.split_once("[[faults]]").expect("a fault");
+    let load = &rest[rest.find("[[load]]").expect("a load")..];
+    let before = before.replace("work = \"20ms +/- 5ms\" }", "calls = \"smtp/mails/{key}\" }").replace(
+        "[[subscriptions]]\n",
+        "[topics.dead]\n[[subscriptions]]\nretry = { attempts = 3, backoff = \"1s\" }\ndead-letter = \"dead\"\n",
+    );
+    let poison = "[services.smtp]\nguest = \"service\"\nconfig.mail = { route = \"GET /mails/{id}\", work = \"5ms\" }\n\
+                  [[faults]]\nname = \"poison\"\nkind = \"error\"\nstatus = 500\ntarget = { service = \"smtp\" }\n\
+                  match = { \"param.id\" = \"7\" }\nwhen = { at = \"10s\", for = \"20s\" }\n";
+    let row = told(format!("{before}{poison}{load}"));
+    let given_up = number(&row, "given_up");
+    assert!(given_up > 0 && number(&row, "dead_letters") == given_up, "{row:#}");
+    assert!(number(&row, "failed") >= given_up && number(&row, "late") > 20, "{row:#}");
+    assert_eq!((role(&row, "smtp"), role(&row, "mailer")), (Some("struck"), Some("upstream")), "{row:#}");
+    let mailer = row["causes"]["services"].as_array().expect("services");
+    let mailer = mailer.iter().find(|row| row["service"] == "mailer").expect("it differs");
+    assert_eq!(
+        (&mailer["with"]["messages"]["given_up"], &mailer["with"]["runs"]),
+        (&json!(given_up), &Value::Null)
+    );
+    assert_eq!(mailer["without"]["messages"]["given_up"], 0);
+    assert!(visible(&row).0 >= 10.0, "{row:#}");
+}
+
+#[test]
+fn a_fault_that_messages_have_nothing_to_do_with_changes_none() {
+    let shop = shipped("late-messages");
+    let (before, rest) = shop.split_once("[[faults]]").expect("a fault");
+    let load = &rest[rest.find("[[load]]").expect("a load")..];
+    let fault = |when: &str| {
+        format!(
+            "[services.page]\nguest = \"service\"\n[[load]]\nname = \"readers\"\nto = \"page\"\n\
+             request = {{ path = \"/\" }}\narrivals.constant = \"5/s\"\n[[faults]]\nname = \"slow\"\n\
+             kind = \"latency\"\ndelay = \"300ms\"\ntarget = {{ service = \"page\" }}\nwhen = {{ {when} }}\n"
+        )
+    };
+    let row = told(format!("{before}{}{load}", fault("at = \"10s\", for = \"5s\"")));
+    let causes = &row["causes"];
+    assert!(causes["changed"].as_u64() > Some(20) && causes["impact"].is_object(), "{row:#}");
+    assert_eq!((&causes["groups"], &causes["jobs"]), (&json!([]), &json!([])));
+    let never = told(format!("{before}{}{load}", fault("at = \"10m\"")));
+    assert_eq!((&never["causes"], &never["causes_skipped"]), (&Value::Null, &json!("never_fired")));
+}
+
+#[test]
+fn runs_of_jobs_that_a_fault_strikes_are_told() {
+    let text = |fault: &str| {
+        format!(
+            "[topology]\nname = \"chores\"\nseed = 5\n[services.chores]\nguest = {chores:?}\n\
+             config.next = \"shelf\"\n[services.shelf]\nguest = \"service\"\nconfig.work = \"5ms\"\n\
+             [[schedules]]\nservice = \"chores\"\njob = \"sweep\"\nevery = \"1s\"\nstart = \"500ms\"\n\
+             [[schedules]]\nservice = \"chores\"\njob = \"rest\"\nevery = \"10s\"\n\
+             [[faults]]\nname = \"it\"\n{fault}\nwhen = {{ at = \"10s\", for = \"5s\" }}\n",
+            chores = guest("tests/chores")
+        )
+    };
+    let row = told(text("kind = \"down\"\ntarget = { service = \"chores\" }"));
+    let job = |row: &Value, name: &str| {
+        let jobs = row["causes"]["jobs"].as_array().expect("jobs");
+        jobs.iter().find(|row| row["job"] == name).cloned().unwrap_or_default()
+    };
+    let sweep = job(&row, "sweep");
+    assert_eq!((&sweep["compared"], &sweep["changed"], &sweep["failed"]), (&json!(45), &json!(5), &json!(5)));
+    assert_eq!(job(&row, "rest")["failed"], 1);
+    assert_eq!(role(&row, "chores"), Some("struck"));
+    let (start, end) = visible(&row);
+    assert!((10.0..10.6).contains(&start) && end < 15.0, "{start} {end}");
+    // What a job calls is slow, and the job with it.
+    let row = told(text("kind = \"latency\"\ndelay = \"300ms\"\ntarget = { service = \"shelf\" }"));
+    let sweep = job(&row, "sweep");
+    assert_eq!((&sweep["late"], &sweep["failed"]), (&json!(5), &json!(0)), "{row:#}");
+    assert_eq!(job(&row, "rest"), Value::Null);
+    assert_eq!((role(&row, "shelf"), role(&row, "chores")), (Some("struck"), Some("upstream")));
+    let chores = row["causes"]["services"].as_array().expect("services");
+    let chores = chores.iter().find(|row| row["service"] == "chores").expect("its jobs are slower");
+    let mean = |which: &str| chores[which]["runs"]["mean_ms"].as_f64().expect("milliseconds");
+    assert!(mean("with") > mean("without") + 20.0, "{chores}");
+}
+
+#[test]
+fn runs_beside_one_another_add_up_their_messages() {
+    let topology = Topology::new("shards", shipped("lose-messages"));
+    let flags = ["--virtual", "--for", "30s", "--shards", "2", "--truth", "truth.jsonl", "--show", "none"];
+    topology.run(&flags).success();
+    let lines = lines(&written(&topology));
+    let row = summary(&lines, "unclean-election");
+    assert_eq!(row["injected"], number(row, "lost"));
+}
