@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 use crate::model::Place;
 
+mod excerpt;
 mod render;
 
+use excerpt::Source;
 pub use render::{Look, wrap};
 pub use simhost_notation::{did_you_mean, list, nearest, quote, show_share};
 
@@ -18,8 +20,8 @@ pub const INFALLIBLE: &str = "a String takes every write";
 /// Problems that a report keeps; of the others it says only how many there are.
 pub const SHOWN_AT_MOST: usize = 50;
 
-/// Bytes of text around a problem that a report shows. A file whose lines are
-/// longer gets the position in words.
+/// Bytes of text around a problem that a report shows whole: of one that stands in several lines, and where
+/// there are only words. Longer ones get the position in words.
 const SNIPPET_AT_MOST: usize = 2_000;
 
 /// How bad a problem is.
@@ -126,12 +128,7 @@ impl Findings {
             .into_iter()
             .map(|problem| match (&shared, &problem.at) {
                 (_, Some(_)) if problem.source.is_some() => in_other_file(problem),
-                (Some((name, text)), Some(at)) if snippet(text, at).len() > SNIPPET_AT_MOST => {
-                    Found { problem: in_words(problem, name, text), source: None }
-                }
-                (Some((name, text)), Some(_)) => {
-                    Found { problem, source: Some(NamedSource::new(*name, Arc::clone(text))) }
-                }
+                (Some((name, text)), Some(_)) => in_file(problem, name, text),
                 _ => Found { problem, source: None },
             })
             .collect();
@@ -177,7 +174,7 @@ impl Refused {
     /// The same, each with its file, line and column, from 1.
     pub fn places(&self) -> impl Iterator<Item = (&Problem, Option<(&str, (usize, usize))>)> {
         self.0.problems.iter().map(|found| {
-            let file = found.source.as_ref().map(NamedSource::name);
+            let file = found.source.as_ref().map(Source::name);
             (&found.problem, file.zip(found.position()))
         })
     }
@@ -214,7 +211,7 @@ impl Warnings {
 impl Found {
     /// Its line and column in the file, from 1.
     fn position(&self) -> Option<(usize, usize)> {
-        let text = self.source.as_ref().map(NamedSource::inner);
+        let text = self.source.as_ref().map(Source::text);
         let before = self.problem.at.as_ref().zip(text).and_then(|(at, text)| text.get(..at.start));
         before.map(line_and_column)
     }
@@ -250,26 +247,36 @@ fn masked(text: &str, is_kept: impl Fn(usize) -> bool) -> String {
     })
 }
 
-/// What a report shows for a problem: its lines, and one more on each side.
-fn snippet<'a>(text: &'a str, at: &Place) -> &'a str {
+/// Where a report looks for a problem: its lines, and one more on each side.
+fn snippet(text: &str, at: &Place) -> Place {
     let before = text.get(..at.start).unwrap_or(text);
     let start = before.rmatch_indices('\n').nth(1).map_or(0, |(at, _)| at + 1);
     let after = text.get(at.end..).unwrap_or("");
     let end = after.match_indices('\n').nth(1).map_or(text.len(), |(more, _)| at.end + more);
-    text.get(start..end).unwrap_or(text)
+    start..end
+}
+
+/// Whether the lines of a problem are too long to be shown whole.
+fn is_long(text: &str, at: &Place) -> bool {
+    snippet(text, at).len() > SNIPPET_AT_MOST
+}
+
+/// A problem of a file. A single line can be cut where it is shown, several cannot.
+fn in_file(problem: Problem, name: &str, text: &Arc<str>) -> Found {
+    let has_several = |at: &Place| text.get(at.clone()).is_some_and(|lines| lines.contains('\n'));
+    match &problem.at {
+        Some(at) if is_long(text, at) && has_several(at) => {
+            Found { problem: in_words(problem, name, text), source: None }
+        }
+        _ => Found { problem, source: Some(Source::new(name, Arc::clone(text))) },
+    }
 }
 
 /// A problem of a file that the topology names.
 fn in_other_file(problem: Problem) -> Found {
-    let (Some(source), Some(at)) = (&problem.source, &problem.at) else {
-        return Found { problem, source: None };
-    };
-    let (name, text) = (printable(&source.name), file_printable(&source.text));
-    if snippet(&text, at).len() > SNIPPET_AT_MOST {
-        return Found { problem: in_words(problem, &name, &text), source: None };
-    }
-    let source = NamedSource::new(name, Arc::<str>::from(text));
-    Found { problem, source: Some(source) }
+    let Some(source) = &problem.source else { return Found { problem, source: None } };
+    let (name, text) = (printable(&source.name), Arc::<str>::from(file_printable(&source.text)));
+    in_file(problem, &name, &text)
 }
 
 /// The problem with its position in the message, for lines too long to show.
@@ -328,7 +335,7 @@ impl Diagnostic for Refused {
 #[derive(Clone, Debug)]
 struct Found {
     problem: Problem,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<Source>,
 }
 
 impl fmt::Display for Found {

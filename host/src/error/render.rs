@@ -6,7 +6,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler, Th
 
 use crate::look;
 
-use super::{Findings, Found, Refused, Warnings};
+use super::{Findings, Found, Refused, Warnings, excerpt, in_words, is_long};
 
 /// Whether carets and frames are drawn with Unicode's line characters; if not, with ASCII's.
 const UNICODE: bool = true;
@@ -77,11 +77,11 @@ fn handler(look: Look) -> GraphicalReportHandler {
 
 /// One problem, with an empty line behind it.
 fn one(look: Look, found: &Found) -> String {
-    let mut problem = found.problem.clone();
+    let Found { mut problem, source } = shown(look, found);
     let width = look.width;
     problem.message = wrap(&problem.message, width.saturating_sub("  × ".chars().count()));
     problem.help = problem.help.map(|help| wrap(&help, width.saturating_sub("  help: ".len())));
-    let wrapped = Found { problem, source: found.source.clone() };
+    let wrapped = Found { problem, source };
     let mut text = String::new();
     let rendered = match look.plain {
         true => NarratableReportHandler::new().render_report(&mut text, &wrapped),
@@ -92,6 +92,20 @@ fn one(look: Look, found: &Found) -> String {
     }
     // The frame leaves blanks at the ends of lines, which no reader wants in a file.
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
+}
+
+/// The problem with as much of its lines as is shown.
+fn shown(look: Look, found: &Found) -> Found {
+    if !look.plain {
+        return excerpt::cut(found, look.width);
+    }
+    // Words have no page to be cut to.
+    match (&found.source, &found.problem.at) {
+        (Some(source), Some(at)) if is_long(source.text(), at) => {
+            Found { problem: in_words(found.problem.clone(), source.name(), source.text()), source: None }
+        }
+        _ => found.clone(),
+    }
 }
 
 /// Breaks lines of more than `width` characters, at blanks only: dividing names

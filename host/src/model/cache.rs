@@ -1,6 +1,6 @@
 //! Caches of a topology.
 
-use super::{Distribution, Nanos};
+use super::{Distribution, Nanos, Place};
 
 /// `[caches.NAME]`: entries that services share, with the least recently used ones evicted.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Cache {
     pub timeout: Option<Nanos>,
     /// How long requests wait at most for the one that makes a missing entry; none: each makes it itself.
     pub single_flight: Option<Nanos>,
+    /// Its name in the file.
+    pub place: Place,
 }
 
 /// What a cache is to its clients.

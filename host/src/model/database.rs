@@ -25,6 +25,8 @@ pub struct Database {
     pub statement_timeout: Option<Nanos>,
     /// How long a statement may wait for a lock.
     pub lock_timeout: Option<Nanos>,
+    /// Its name in the file.
+    pub place: Place,
 }
 
 impl Database {

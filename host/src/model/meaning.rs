@@ -21,7 +21,9 @@ impl Model {
         for database in &mut self.databases {
             schema(&mut database.schema);
             database.rows.iter_mut().for_each(|rows| rows.place = NOWHERE);
+            database.place = NOWHERE;
         }
+        self.caches.iter_mut().for_each(|cache| cache.place = NOWHERE);
         self.topics.iter_mut().for_each(|topic| topic.place = NOWHERE);
         self.subscriptions.iter_mut().for_each(|subscription| subscription.place = NOWHERE);
         self

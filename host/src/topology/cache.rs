@@ -107,6 +107,7 @@ fn cache(entry: &Value<'_>) -> Option<Cache> {
         latency: latency?,
         timeout: timeout?,
         single_flight: single_flight?,
+        place: entry.key_place.clone(),
     })
 }
 

@@ -286,6 +286,7 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
         cost: cost?,
         statement_timeout: statement_timeout?,
         lock_timeout: lock_timeout?,
+        place: entry.key_place.clone(),
     })
 }
 
@@ -332,7 +333,7 @@ fn cost(table: &Table<'_>) -> Option<Cost> {
 }
 
 fn table_rows(entry: &Value<'_>) -> Option<TableRows> {
-    let table = TABLE_ROWS.open(entry, format!("the rows of {}", quote(entry.key)))?;
+    let table = TABLE_ROWS.open(entry, format!("the table of rows for {}", quote(entry.key)))?;
     let count = COUNT.read(&table);
     let columns = VALUES.need(&table).and_then(|value| value.table("the values"))?;
     if columns.entries().is_empty() {

@@ -151,7 +151,7 @@ impl<'a> Table<'a> {
     /// A value that must be there; `remedy` says how to write it.
     pub fn need(&self, key: &str, value: Option<Value<'a>>, remedy: &str) -> Option<Value<'a>> {
         if value.is_none() {
-            let message = format!("{} has no {}", self.what, quote(key));
+            let message = format!("{} needs {}", self.what, quote(key));
             self.note(Problem::new(message).label(format!("{key} is missing")).help(remedy));
         }
         value

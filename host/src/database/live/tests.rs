@@ -52,6 +52,7 @@ fn live_on(clock: Clock, change: impl FnOnce(&mut model::Database)) -> (Sched, R
         cost: Cost { statement: 10_000, step: 100, row: 1_000, commit: Distribution::Fixed(500_000) },
         statement_timeout: None,
         lock_timeout: None,
+        place: 0..0,
     };
     change(&mut settings);
     // A statement that never ends is given up after some tenths of a second.

@@ -52,6 +52,7 @@ fn pool() -> (Sched, Rc<Pool>, Idle) {
         cost: Cost { statement: 0, step: 0, row: 0, commit: Distribution::Fixed(0) },
         statement_timeout: None,
         lock_timeout: None,
+        place: 0..0,
     };
     let engine = Database::open("", Options::default()).expect("a schema");
     let live = Live::new((0, settings), engine, &sched, false);

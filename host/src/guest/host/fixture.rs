@@ -59,6 +59,7 @@ fn caches() -> Caches {
         latency: Distribution::Fixed(there),
         timeout: Some(1_000_000),
         single_flight: None,
+        place: 0..0,
     };
     Caches::of([cache("shared", 200_000), cache("slow", 600_000)], vec![vec![0, 1]])
 }

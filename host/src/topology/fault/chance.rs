@@ -81,7 +81,7 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
     }
     if let Some(value) = MAX_ACTIVE.get(table).filter(|_| scope.looks_at == LooksAt::Messages) {
         let help = "leave it out: a message is struck at one instant; max-total bounds how many are";
-        allowed = value.refuse_key(scope.has_no(MAX_ACTIVE.name).help(help));
+        allowed = value.refuse_key(scope.takes_no(MAX_ACTIVE.name).help(help));
     }
     allowed?;
     if let (Some(_), Some(value)) = (&fail_first, &every_nth) {

@@ -244,17 +244,17 @@ impl Scope {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
         };
-        value.refuse_key(self.has_no(value.key).help(help))
+        value.refuse_key(self.takes_no(value.key).help(help))
     }
 
-    /// That the kind has no such key.
-    pub fn has_no(&self, key: &str) -> Problem {
-        has_no(self.kind, key)
+    /// That the kind takes no such key.
+    pub fn takes_no(&self, key: &str) -> Problem {
+        takes_no(self.kind, key)
     }
 }
 
-fn has_no(kind: &str, key: &str) -> Problem {
-    Problem::new(format!("a fault of kind {} has no {}", quote(kind), quote(key))).label("has no effect")
+fn takes_no(kind: &str, key: &str) -> Problem {
+    Problem::new(format!("a fault of kind {} takes no {}", quote(kind), quote(key))).label("has no effect")
 }
 
 /// Whether a fault works within a replica, or within a guest's spans, at this target: a real server has
@@ -315,7 +315,7 @@ pub(super) fn read(
         owners().for_each(|owner| owner.know(table));
         let names = list(owners().map(|owner| owner.kind.name));
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
-        entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
+        entry.refuse_key::<()>(takes_no(declared.kind.name, entry.key).help(help));
     }
     (declared.read)(&Keys { declared, table, targets, stores, around })
 }

@@ -40,7 +40,7 @@ pub(super) fn refuse(table: &Table<'_>, kind: &Declaration) {
         "leave it out: caches are struck by flush-cache, shrink-cache, latency, refuse and blackhole";
     for (key, help) in [(&DATABASE, at_databases), (&CACHE, at_caches)] {
         if let Some(value) = key.get(table) {
-            value.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", key.name)).help(help));
+            value.refuse_key::<()>(kind.scope().takes_no(&format!("target.{}", key.name)).help(help));
         }
     }
     topics::refuse(table, kind);
@@ -69,7 +69,7 @@ fn databases(fault: &Table<'_>, kind: &Declaration, around: &Surroundings<'_>) -
     const EXAMPLE: &str = "{ database = \"a\" }, { database = \"b\" }";
     let refuse = |other: &Value<'_>| {
         let help = "leave it out: it strikes the whole database, whoever asks it";
-        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
+        other.refuse_key::<()>(kind.scope().takes_no(&format!("target.{}", other.key)).help(help));
     };
     let names = || around.code.databases.iter().map(String::as_str);
     read(fault, (&DATABASE, REMEDY, EXAMPLE), refuse, |value| {
@@ -87,7 +87,7 @@ fn caches(fault: &Table<'_>, kind: &Declaration, around: &Surroundings<'_>) -> O
     const EXAMPLE: &str = "{ cache = \"a\" }, { cache = \"b\" }";
     let refuse = |other: &Value<'_>| {
         let (name, key) = (quote(kind.kind.name), other.key);
-        let problem = Problem::new(format!("a fault of kind {name} at a cache has no target.{key}"));
+        let problem = Problem::new(format!("a fault of kind {name} at a cache takes no target.{key}"));
         let help = "leave it out: it strikes the whole cache, whoever uses it";
         other.refuse_key::<()>(problem.label("has no effect").help(help));
     };

@@ -23,7 +23,7 @@ pub(super) fn targets(
     if let Some(kind) = kind.filter(|kind| kind.looks_at == LooksAt::Receivers) {
         let help = "leave it out: the receivers take telemetry of all services";
         return match TARGET.get(fault) {
-            Some(value) => value.refuse_key(kind.scope().has_no("target").help(help)),
+            Some(value) => value.refuse_key(kind.scope().takes_no("target").help(help)),
             None => Some(Vec::new()),
         };
     }
@@ -32,6 +32,11 @@ pub(super) fn targets(
     }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
+    // What a kind strikes that nobody knows may be no service.
+    if kind.is_none() && [&SERVICE, &LINK, &FROM].iter().all(|key| key.get(&table).is_none()) {
+        table.refuse_others();
+        return None;
+    }
     match ONE_OF.get(&table) {
         Some(several) => one_of(&table, &several, kind, around),
         None => {
@@ -252,6 +257,6 @@ fn refuse_alien(value: &Value<'_>, kind: &Declaration) {
         (LooksAt::Spans, _) => "leave it out: spans are those of a service, whoever called it",
         _ => "leave it out: it strikes whole replicas, whatever they are asked and by whom",
     };
-    let problem = kind.scope().has_no(&format!("target.{key}"));
+    let problem = kind.scope().takes_no(&format!("target.{key}"));
     value.refuse_key::<()>(problem.help(help));
 }

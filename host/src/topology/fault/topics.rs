@@ -66,7 +66,7 @@ fn target(table: &Table<'_>, kind: &Declaration, around: &Surroundings<'_>) -> O
             "partition" => "leave it out: a group is held up in all of its partitions",
             _ => "leave it out: it strikes a topic, whoever sends or consumes its messages",
         };
-        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
+        other.refuse_key::<()>(kind.scope().takes_no(&format!("target.{}", other.key)).help(help));
     }
     let value = table.need(TOPIC.name, TOPIC.get(table), REMEDY)?;
     let topic = topic::find(&value, around.topic_names)?;
@@ -131,7 +131,7 @@ pub(super) fn refuse(table: &Table<'_>, kind: &Declaration) {
     for value in keys.iter().flatten() {
         let kinds = list(declarations().filter(|kind| kind.in_topics).map(|kind| kind.kind.name));
         let help = format!("leave it out: topics are struck by {kinds}");
-        value.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", value.key)).help(help));
+        value.refuse_key::<()>(kind.scope().takes_no(&format!("target.{}", value.key)).help(help));
     }
 }
 

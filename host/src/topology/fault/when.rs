@@ -200,7 +200,7 @@ fn following<'a>(
 /// A ramp, which grows in and out within the window.
 fn ramp_of(value: &Value<'_>, lasting: Option<Nanos>, scope: &Scope) -> Option<Nanos> {
     if !scope.grows {
-        let problem = scope.has_no("when.ramp");
+        let problem = scope.takes_no("when.ramp");
         return value
             .refuse_key(problem.help("leave it out: it is there or it is not, nothing lies between"));
     }

@@ -114,7 +114,7 @@ fn latency(keys: &Keys<'_, '_>) -> Option<Read> {
     let delay = keys.read(&DELAY);
     if let Stores::Caches(_) = keys.stores {
         for alien in [keys.get(&MOMENT), keys.get(&EVENT)].into_iter().flatten() {
-            let problem = Problem::new(format!("a delay on the way to a cache has no {}", alien.key));
+            let problem = Problem::new(format!("a delay on the way to a cache takes no {}", alien.key));
             alien.refuse_key::<()>(problem.label("has no effect").help("leave it out"));
         }
         let delay = delay?;
