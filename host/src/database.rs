@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use simhost_sql::{Bounds, Class, Database, Failure, Options, Value};
+use simhost_sql::{Bounds, Class, Database, Failure, Options, TableInfo, Value, sqlstate};
 
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{
@@ -26,7 +26,7 @@ use crate::sched::Sched;
 pub use account::{DatabaseAccount, PoolAccount, StatementAccount, Statements};
 pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
-pub use schema::in_text;
+pub use schema::{in_text, word};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///
@@ -72,6 +72,14 @@ impl Opened {
         // Names of columns are looked for when the plan is made.
         self.database.plan(&statement)?;
         Ok(statement.class())
+    }
+
+    /// Its tables, with how many rows each has.
+    ///
+    /// # Errors
+    /// Counting them took too long.
+    pub fn tables(&mut self) -> Result<Vec<TableInfo>, Failure> {
+        self.database.tables()
     }
 
     /// The database, for a run that begins at `start`: the same as if it was opened then. In real time it may
@@ -281,6 +289,10 @@ fn fill(database: &mut Database, rows: &TableRows, now: i64) -> Result<(), Probl
     database.insert_rows(&rows.table, &columns, (1..=rows.count).map(row), now).map(drop).map_err(|failure| {
         let Problem { message, help, .. } = schema::said(&failure);
         let problem = Problem::new(format!("rows of {}: {message}", quote(&rows.table)));
+        // The rows are not written as statements.
+        let column = columns.first().copied().unwrap_or_default();
+        let numbered = format!("let {{n}}, the number of the row, tell the rows apart: {column} = \"{{n}}\"");
+        let help = if failure.sqlstate == sqlstate::UNIQUE { Some(numbered) } else { help };
         Problem { help, ..problem.at(rows.place.clone(), "these rows") }
     })
 }

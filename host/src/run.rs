@@ -235,13 +235,16 @@ impl Plan {
     }
 
     /// What it would run, for a person.
-    pub fn description(&self) -> String {
-        check::description(&self.shown(), &self.loaded.services, &self.calls())
+    pub fn description(&mut self) -> String {
+        let tables = check::store::tables(&mut self.databases);
+        check::description(&self.shown(), &self.loaded.services, &self.calls(), &tables)
     }
 
     /// What it would run, for a program.
-    pub fn document(&self) -> Document {
-        check::document::document(&self.shown(), &self.loaded.services, &self.calls(), &self.warnings)
+    pub fn document(&mut self) -> Document {
+        let tables = check::store::tables(&mut self.databases);
+        let (services, calls) = (&self.loaded.services, self.calls());
+        check::document::document(&self.shown(), services, &calls, &tables, &self.warnings)
     }
 
     /// Who calls whom, as a graph.

@@ -35,7 +35,7 @@ impl Check {
         let options = self.input.options(self.stop_after, Destinations::default());
         let options = Options { strict: self.strict, ..options };
         match Plan::from_file(options, Intent::Describe, environment) {
-            Ok(plan) => {
+            Ok(mut plan) => {
                 tell_doubts(&plan);
                 if !self.json {
                     return print(&printable(&plan.description()));

@@ -60,7 +60,7 @@ pub fn in_text(failure: &Failure, place: Place, source: &Arc<SourceText>) -> Pro
 }
 
 /// The word that stands at a place of a text.
-fn word(text: &str, place: Place) -> Range<usize> {
+pub fn word(text: &str, place: Place) -> Range<usize> {
     let line = text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum::<usize>();
     let rest = text.get(line..).unwrap_or_default();
     let start = line + rest.char_indices().nth(place.column.saturating_sub(1)).map_or(0, |(at, _)| at);

@@ -200,12 +200,23 @@ fn refused(name: &str, problems: Vec<contract::Problem>) -> Refusal {
             None => format!("the guest of {name}: {}", shortened(&message)),
         };
         let remedy = remedy.as_deref().map(shortened).filter(|remedy| !remedy.is_empty());
-        (key, Problem { help: remedy.map(str::to_owned), ..Problem::new(message) })
+        let several = key.as_deref().and_then(|key| several_messages(key, &message));
+        (key, Problem { help: several.or(remedy.map(str::to_owned)), ..Problem::new(message) })
     };
     Refusal::of_all(problems.into_iter().map(reason), || {
         let message = format!("the guest of {name} refuses its configuration and names no problem");
         Problem::new(message).help("let it return what is wrong")
     })
+}
+
+/// How to send several messages, for a `publish` that has a plain number of them: `3 loans`.
+fn several_messages(key: &str, message: &str) -> Option<String> {
+    let is_publish = key == "publish" || key.ends_with(".publish");
+    let (_, rest) = message.split_once("the call `").filter(|_| is_publish)?;
+    let (number, topic) = rest.split_once('`')?.0.split_once(' ')?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number
+        .then(|| format!("for several messages write how many with an x: publish = \"{number}x {topic}\""))
 }
 
 fn shortened(text: &str) -> &str {

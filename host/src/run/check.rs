@@ -4,18 +4,19 @@
 pub(super) mod document;
 pub(super) mod fault;
 mod link;
+pub(super) mod store;
 pub(super) mod topic;
 
 use std::fmt::Write as _;
 
 use crate::clock;
 use crate::error::{INFALLIBLE, wrap};
-use crate::model::{Cache, Measure, Model, Objective, RequestsOf, Schema, ServiceId};
+use crate::model::{Measure, Model, Objective, RequestsOf, ServiceId};
 use crate::report::words;
-use crate::topology::{show_distribution, show_size};
 
 use super::calls::{Call, Calls, of_job, of_topic};
 use super::loaded::LoadedService;
+use store::TableRow;
 
 /// A blank where no line may end.
 const NO_BREAK: &str = "\u{a0}";
@@ -25,7 +26,12 @@ const WIDTH: usize = 80;
 
 /// What a topology would run: services with their code, their routes and what these
 /// call; and below them, in a paragraph each, everything else.
-pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> String {
+pub fn description(
+    model: &Model,
+    services: &[LoadedService],
+    calls: &Calls,
+    tables: &[Vec<TableRow>],
+) -> String {
     let mut text = format!("{}: good to run\n", model.title);
     for index in 0..services.len() {
         text.push('\n');
@@ -36,15 +42,13 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
         let to = &model.service(ingress.to).name;
         writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect(INFALLIBLE);
     }
-    for database in &model.databases {
-        let schema = match &database.schema {
-            Schema::File { path, .. } => path.display().to_string(),
-            Schema::Inline(_) => "its tables are in the topology".to_owned(),
-        };
-        text.push_str(&paragraph("", &format!("database {}: {schema}", database.name)));
+    for (at, tables) in tables.iter().enumerate() {
+        for (line, said) in store::lines(model, at, tables).iter().enumerate() {
+            text.push_str(&paragraph(if line == 0 { "" } else { "  " }, said));
+        }
     }
-    for cache in &model.caches {
-        text.push_str(&paragraph("", &of_cache(cache)));
+    for at in 0..model.caches.len() {
+        text.push_str(&paragraph("", &store::cache(model, at)));
     }
     for (index, topic) in model.topics.iter().enumerate() {
         text.push_str(&paragraph("", &topic::line(topic)));
@@ -113,15 +117,6 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         text.push_str("  (what it calls shows when it runs)\n");
     }
     text
-}
-
-fn of_cache(cache: &Cache) -> String {
-    let Cache { name, system, memory, entries, latency, timeout, single_flight } = cache;
-    let (system, memory, latency) = (system.name(), show_size(*memory), show_distribution(latency));
-    let patience = timeout.map_or_else(String::new, |timeout| format!(", timeout {}", clock::show(timeout)));
-    let flight = single_flight.map(|most| format!(", single-flight up to {}", clock::show(most)));
-    let flight = flight.unwrap_or_default();
-    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}{flight}")
 }
 
 /// Calls as a configuration has them: `,` between steps, `&` between what is called at the same time.

@@ -11,6 +11,7 @@ mod faults;
 mod links;
 mod routes;
 mod statements;
+mod stores;
 mod subscriptions;
 mod traffic;
 
@@ -46,6 +47,7 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     problems.extend(traffic::problems(&run));
     problems.extend(faults::problems(&run));
     problems.extend(subscriptions::problems(&run));
+    problems.extend(stores::problems(&run));
     problems
 }
 

@@ -2,6 +2,7 @@
 //! together: errors where nothing else can be meant, warnings elsewhere.
 
 mod calls;
+mod databases;
 mod document;
 mod faults;
 mod shares;

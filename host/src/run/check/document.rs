@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use crate::error::Warnings;
 use crate::model::{
-    Cache, Code, JobSchedule, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, Schema,
-    ServiceId,
+    Code, JobSchedule, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, ServiceId,
 };
 use crate::topology::{PolicyRows, show_distribution};
 
@@ -14,6 +13,7 @@ use super::super::calls::{Call, Calls, Meets};
 use super::super::loaded::LoadedService;
 use super::super::resources::ENVIRONMENT;
 use super::fault;
+use super::store::{CacheRow, DatabaseRow, TableRow};
 use super::topic::{SubscriptionRow, TopicRow};
 
 /// The version of the document: it grows when a key changes its meaning or goes.
@@ -132,33 +132,6 @@ pub struct CallRow {
     pub deployed_by: Option<String>,
 }
 
-/// One cache.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct CacheRow {
-    pub name: String,
-    /// `db.system.name` of its clients' spans.
-    pub system: String,
-    /// Bytes of all entries.
-    pub memory: u64,
-    /// How many entries there may be.
-    pub entries: u64,
-    /// One way, as a topology writes it.
-    pub latency: String,
-    /// How long a service waits for an answer: nanoseconds; null where it waits until there is one.
-    pub timeout_ns: Option<u64>,
-    /// How long requests wait at most for the one that makes a missing entry: nanoseconds; null where each
-    /// makes it itself.
-    pub single_flight_ns: Option<u64>,
-}
-
-/// One database.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct DatabaseRow {
-    pub name: String,
-    /// The file with its tables; null where they are in the topology.
-    pub schema: Option<String>,
-}
-
 /// What lies between two services. A policy that the link does not have is null.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkRow {
@@ -275,8 +248,14 @@ impl Document {
     }
 }
 
-/// The document of a topology whose guests are loaded.
-pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnings: &Warnings) -> Document {
+/// The document of a topology whose guests are loaded and whose databases have these tables.
+pub fn document(
+    model: &Model,
+    services: &[LoadedService],
+    calls: &Calls,
+    tables: &[Vec<TableRow>],
+    warnings: &Warnings,
+) -> Document {
     let name = |id: ServiceId| model.service(id).name.clone();
     let ids = (0..services.len()).map(|index| ServiceId(index as u32));
     Document {
@@ -293,18 +272,8 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
             .map(|ingress| IngressRow { listen: ingress.listen.to_string(), to: name(ingress.to) }),
         services: ids.map(|id| of_service(model, &services[id.index()], calls, id)).collect(),
         calls: calls.all.iter().map(|call| of_call(model, call)).collect(),
-        databases: model
-            .databases
-            .iter()
-            .map(|database| DatabaseRow {
-                name: database.name.clone(),
-                schema: match &database.schema {
-                    Schema::File { path, .. } => Some(path.display().to_string()),
-                    Schema::Inline(_) => None,
-                },
-            })
-            .collect(),
-        caches: model.caches.iter().map(of_cache).collect(),
+        databases: tables.iter().enumerate().map(|(at, of)| DatabaseRow::of(model, at, of)).collect(),
+        caches: model.caches.iter().map(CacheRow::from).collect(),
         topics: model.topics.iter().map(TopicRow::from).collect(),
         subscriptions: model.subscriptions.iter().map(|of| SubscriptionRow::of(model, of)).collect(),
         links: model.links.iter().map(|link| of_link(model, link)).collect(),
@@ -438,18 +407,6 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         },
         probability: one.chance.probability,
         description: fault::line(one, model),
-    }
-}
-
-fn of_cache(cache: &Cache) -> CacheRow {
-    CacheRow {
-        name: cache.name.clone(),
-        system: cache.system.name().to_owned(),
-        memory: cache.memory,
-        entries: cache.entries,
-        latency: show_distribution(&cache.latency),
-        timeout_ns: cache.timeout,
-        single_flight_ns: cache.single_flight,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Databases that the guest `service` names in its configuration and may not use, and statements that these
 //! do not take.
 
-use simhost_sql::{Class, Failure};
+use simhost_sql::{Class, Failure, sqlstate};
 
-use crate::database::Opened;
+use crate::database::{Opened, word};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Code, Model, Place, Service};
 
@@ -27,7 +27,7 @@ pub fn refused(model: &Model, text: &str, databases: &mut [Opened]) -> Vec<Probl
     for (index, database) in databases.iter_mut().enumerate() {
         let asked = scripted(model).flat_map(|service| statements(model, service, index));
         let checked: Vec<_> =
-            asked.map(|asked| (database.check(&asked.statement, asked.given), asked)).collect();
+            asked.map(|asked| (database.check(&asked.bound.statement, asked.bound.given), asked)).collect();
         // One that makes a table makes others right.
         if checked.iter().any(|(checked, _)| matches!(checked, Ok(Class::Ddl))) {
             continue;
@@ -44,11 +44,13 @@ struct Asked<'a> {
     service: &'a Service,
     database: &'a str,
     key: &'a str,
+    /// The text of which it is a part, and where that stands in the file.
+    text: &'a str,
     place: Place,
-    /// With `$1` and so on for its parts in braces, as the guest has it.
-    statement: String,
-    /// How many those are.
-    given: usize,
+    /// Where it begins in the text.
+    begins: usize,
+    written: &'a str,
+    bound: Bound,
 }
 
 /// The statements that a service has for a database.
@@ -67,42 +69,94 @@ fn statements<'a>(
         let own = service.config.get(&format!("{table}.sql-in"));
         let by = own.or_else(|| service.config.get("sql-in")).map(String::as_str);
         let place = service.config_places.get(at).cloned().unwrap_or_else(|| service.place.clone());
-        (of_service && by == Some(database)).then_some((key.as_str(), text, place))
+        (of_service && by == Some(database)).then_some((key.as_str(), text.as_str(), place))
     });
     texts.flat_map(move |(key, text, place)| {
-        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-        parts.filter_map(bound).map(move |(statement, given)| {
-            let place = place.clone();
-            Asked { service, database, key, place, statement, given }
+        parts(text).filter_map(move |(begins, written)| {
+            let bound = Bound::of(written)?;
+            Some(Asked { service, database, key, text, place: place.clone(), begins, written, bound })
         })
     })
 }
 
-/// A statement with its parameters, and how many they are. One with a brace without its pair is for the guest
-/// to refuse.
-fn bound(text: &str) -> Option<(String, usize)> {
-    let (mut statement, mut rest, mut count) = (String::new(), text, 0);
-    while let Some((before, behind)) = rest.split_once('{') {
-        let (_, after) = behind.split_once('}')?;
-        count += 1;
-        statement.push_str(&format!("{before}${count}"));
-        rest = after;
+/// The statements of a text, with where each begins in it.
+fn parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut behind = 0;
+    let parts = text.split(';').map(move |part| {
+        let begins = behind + part.len() - part.trim_start().len();
+        behind += part.len() + 1;
+        (begins, part.trim())
+    });
+    parts.filter(|(_, part)| !part.is_empty())
+}
+
+/// A statement with `$1` and so on for its parts in braces, as the guest has it.
+struct Bound {
+    statement: String,
+    /// How many parts in braces there are.
+    given: usize,
+    /// Where its parts begin that are the same as written: bytes of the statement, and of what is written.
+    same: Vec<(usize, usize)>,
+}
+
+impl Bound {
+    /// None of one with a brace without its pair, which is for the guest to refuse.
+    fn of(written: &str) -> Option<Self> {
+        let mut bound = Self { statement: String::new(), given: 0, same: vec![(0, 0)] };
+        let mut rest = written;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (_, after) = behind.split_once('}')?;
+            bound.given += 1;
+            bound.statement.push_str(&format!("{before}${}", bound.given));
+            bound.same.push((bound.statement.len(), written.len() - after.len()));
+            rest = after;
+        }
+        bound.statement.push_str(rest);
+        Some(bound)
     }
-    Some((statement + rest, count))
+
+    /// The place in what is written of a place in the statement.
+    fn written(&self, at: usize) -> usize {
+        let behind = self.same.partition_point(|(statement, _)| *statement <= at);
+        let (statement, written) = self.same[behind.saturating_sub(1)];
+        written + at - statement
+    }
 }
 
 impl Asked<'_> {
-    fn problem(&self, text: &str, failure: &Failure) -> Problem {
-        let Self { service, database, key, place, .. } = self;
+    fn problem(&self, file: &str, failure: &Failure) -> Problem {
+        let Self { service, database, key, .. } = self;
         let message = format!(
             "config.{key} of {}: {} (SQLSTATE {})",
             quote(&service.name),
             failure.message,
             failure.sqlstate
         );
-        let tables = || format!("`simhost sql` with the topology and {database} lists its tables");
-        let help = failure.hint.clone().unwrap_or_else(tables);
-        Problem::new(message).at(named(text, place, failure), "here").help(help)
+        let help = match (&failure.hint, failure.sqlstate) {
+            (Some(hint), _) => hint.clone(),
+            (None, sqlstate::SYNTAX) => {
+                "write it as PostgreSQL takes it, with ; between statements and {name} for values".to_owned()
+            }
+            (None, _) => format!("`simhost sql` with the topology and {database} lists its tables"),
+        };
+        Problem::new(message).at(self.place(file, failure), "here").help(help)
+    }
+
+    /// Where a failure stands in the file.
+    fn place(&self, file: &str, failure: &Failure) -> Place {
+        let inside = file.get(self.place.clone()).unwrap_or_default();
+        // With escapes the file has another text.
+        let Some(at) = inside.find(self.text) else { return named(file, &self.place, failure) };
+        let begins = self.place.start + at + self.begins;
+        let whole = begins..begins + self.written.len();
+        let Some(place) = failure.place else { return named(file, &whole, failure) };
+        let word = word(&self.bound.statement, place);
+        let (start, end) = (self.bound.written(word.start), self.bound.written(word.end));
+        match start < end.min(self.written.len()) {
+            true => begins + start..begins + end.min(self.written.len()),
+            // It stands behind the end: what is missing is missing there.
+            false => whole.end.saturating_sub(1).max(whole.start)..whole.end,
+        }
     }
 }
 
