@@ -53,7 +53,8 @@ pub struct Wanted {
     pub name: Option<String>,
     /// Requests per second that come in, for which workers are chosen.
     pub rate: u32,
-    /// At most: fewer where fewer services can use one. One for ten services when none.
+    /// At most: fewer where fewer services can use one, which [`Generated::fewer`] says. One for ten services
+    /// when none.
     pub caches: Option<u32>,
     pub topics: Option<u32>,
     /// The same; without statements when 0.
@@ -72,13 +73,52 @@ impl Wanted {
     }
 }
 
+/// A topology, as it was drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    pub text: String,
+    /// What it has fewer of than was wanted, and why: a line each.
+    pub fewer: Vec<String>,
+}
+
+/// What it has fewer of than the command line asks for.
+fn fewer(wanted: &Wanted, system: &shape::System) -> Vec<String> {
+    let all = [
+        (
+            "caches",
+            wanted.caches,
+            system.caches.len(),
+            "a cache needs a service that reads one thing by calls",
+        ),
+        (
+            "topics",
+            wanted.topics,
+            system.topics.len(),
+            "a topic needs a kind of thing of its own, a service that changes it, and a service that lies deeper",
+        ),
+        (
+            "databases",
+            Some(wanted.databases),
+            system.databases.len(),
+            "a database needs a service of its own, one that keeps data or lies between the edge and the data",
+        ),
+    ];
+    let is_short = |wanted: &Option<u32>, drawn: usize| wanted.is_some_and(|wanted| drawn < wanted as usize);
+    let short = all.into_iter().filter(|(_, wanted, drawn, _)| is_short(wanted, *drawn));
+    let said = |(flag, wanted, drawn, why): (&str, Option<u32>, usize, &str)| {
+        let wanted = wanted.unwrap_or_default();
+        format!("--{flag} {wanted} gives {drawn}: {why}; --services {} has no more", system.services.len())
+    };
+    short.map(said).collect()
+}
+
 /// Draws a topology and writes it down. Its first line is the command that makes that very
 /// file, with all flags.
 ///
 /// # Errors
 /// When there are more layers than services, more workers than a run can have, or more text than a file can
 /// have.
-pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
+pub fn generate(wanted: &Wanted) -> Result<Generated, Vec<Problem>> {
     let layers = wanted.layers.unwrap_or_else(|| usual_layers(wanted.services));
     if layers > wanted.services {
         let message = format!("{} services cannot lie in {layers} layers", wanted.services);
@@ -103,7 +143,7 @@ pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
         let help = "lower --services, --caches, --topics or --databases";
         return Err(vec![Problem::new(message).help(help)]);
     }
-    Ok(text)
+    Ok(Generated { text, fewer: fewer(wanted, &system) })
 }
 
 /// The edge and the data, and a layer more each time that the services become
@@ -136,7 +176,7 @@ mod tests {
         for (services, layers) in
             [(2, None), (3, None), (2, Some(2)), (12, Some(12)), (40, Some(2)), (2_000, None)]
         {
-            let text = generate(&Wanted { layers, ..wanted(services) }).expect("a topology");
+            let text = generate(&Wanted { layers, ..wanted(services) }).expect("a topology").text;
             let read = topology::parse("generated.toml", &text, std::path::Path::new(""), &["service"]);
             let model = read.expect("it is valid").model;
             assert_eq!(model.services.len(), services as usize, "{services} in {layers:?}");
@@ -146,7 +186,7 @@ mod tests {
     #[test]
     fn a_run_may_have_all_the_workers_that_a_topology_asks_for() {
         for rate in [50, 5_000] {
-            let text = generate(&Wanted { rate, ..wanted(2_000) }).expect("a topology");
+            let text = generate(&Wanted { rate, ..wanted(2_000) }).expect("a topology").text;
             let read = topology::parse("generated.toml", &text, std::path::Path::new(""), &["service"]);
             let model = read.expect("it is valid").model;
             let each = model.services.iter().map(|service| u64::from(service.replicas * service.workers));
@@ -165,8 +205,8 @@ mod tests {
             )
         };
         for (services, databases) in [(2, 5), (40, 12), (2_000, 100)] {
-            let without = generate(&wanted(services)).expect("a topology");
-            let with = generate(&Wanted { databases, ..wanted(services) }).expect("a topology");
+            let without = generate(&wanted(services)).expect("a topology").text;
+            let with = generate(&Wanted { databases, ..wanted(services) }).expect("a topology").text;
             let ((none, plain), (some, same)) = (names(&without), names(&with));
             assert_eq!((none, &plain), (0, &same));
             assert!(!without.contains("--databases") && with.contains(&format!(" --databases {databases} ")));
@@ -176,16 +216,16 @@ mod tests {
 
     #[test]
     fn a_seed_gives_one_topology_and_another_seed_another() {
-        let text = generate(&wanted(30)).expect("a topology");
-        assert_eq!(generate(&wanted(30)).expect("a topology"), text);
-        assert_ne!(generate(&Wanted { seed: 2, ..wanted(30) }).expect("a topology"), text);
+        let text = generate(&wanted(30)).expect("a topology").text;
+        assert_eq!(generate(&wanted(30)).expect("a topology").text, text);
+        assert_ne!(generate(&Wanted { seed: 2, ..wanted(30) }).expect("a topology").text, text);
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_a_remedy() {
         let more_layers = generate(&Wanted { layers: Some(4), ..wanted(3) }).expect_err("too few services");
         assert_eq!(more_layers[0].message, "3 services cannot lie in 4 layers");
-        let too_fast = generate(&Wanted { rate: 100_000, ..wanted(2_000) }).map(|text| text.len());
+        let too_fast = generate(&Wanted { rate: 100_000, ..wanted(2_000) }).map(|made| made.text.len());
         let too_fast = too_fast.expect_err("too many workers");
         assert!(too_fast[0].message.contains("workers in all"), "{too_fast:?}");
     }

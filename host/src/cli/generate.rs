@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::error::Refused;
-use crate::generate::{self, Wanted};
+use crate::generate::{self, Generated, Wanted};
 
-use super::{among, refuse, write};
+use super::{among, complain, refuse, write};
 
 #[derive(Debug, Args)]
 pub struct Generate {
@@ -56,10 +56,11 @@ impl Generate {
         let file = path.and_then(std::path::Path::file_name);
         let file = file.map(|name| name.to_string_lossy().into_owned());
         let wanted = Wanted { services, seed, layers, name, rate, caches, topics, databases, file };
-        let text = match generate::generate(&wanted) {
-            Ok(text) => text,
+        let Generated { text, fewer } = match generate::generate(&wanted) {
+            Ok(generated) => generated,
             Err(problems) => return refuse(&Refused::new(None, problems)),
         };
+        fewer.iter().for_each(|note| complain("note", note, None));
         write(&text, out.as_deref())
     }
 }

@@ -158,6 +158,32 @@ fn a_file_is_named_in_its_first_line() {
 }
 
 #[test]
+fn who_asks_for_more_than_a_system_can_use_is_told_so() {
+    let made = generate(&[
+        "--services",
+        "20",
+        "--seed",
+        "2",
+        "--databases",
+        "60",
+        "--caches",
+        "90",
+        "--topics",
+        "80",
+    ]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    for (flag, table) in
+        [("--databases 60", "[databases."), ("--caches 90", "[caches."), ("--topics 80", "[topics.")]
+    {
+        let drawn = made.stdout.matches(&format!("\n{table}")).count();
+        let told = made.told();
+        assert!(told.contains(&format!("note: {flag} gives {drawn}: ")), "{flag}: {told}");
+    }
+    let made = generate(&["--services", "20", "--seed", "2", "--databases", "1"]);
+    assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn what_cannot_be_generated_is_refused() {
     let refusals: [(&[&str], &str); 8] = [
         (&[], "--services"),
