@@ -41,6 +41,9 @@ pub struct TelemetryRow {
     pub exporters: Vec<ExporterRow>,
     /// Scrapes of Prometheus that were answered with metrics. Null where it cannot scrape the run.
     pub scrapes: Option<u64>,
+    /// Whether the environment says that there are no records.
+    #[serde(skip)]
+    pub is_disabled: bool,
 }
 
 /// One thing that the guests of a service have done wrong with an instrument.
@@ -206,6 +209,7 @@ impl TelemetryRow {
             clashes: Vec::new(),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
             scrapes: None,
+            is_disabled: false,
         }
     }
 
@@ -249,6 +253,11 @@ impl TelemetryRow {
     }
 
     fn records_text(&self, text: &mut String) {
+        if self.exporters.is_empty() && self.is_disabled {
+            text.push_str("nothing recorded, as OTEL_SDK_DISABLED or OTEL_ENABLED says: ");
+            text.push_str("unset it, or use --out or --otlp\n");
+            return;
+        }
         if self.exporters.is_empty() && self.spans == 0 {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;

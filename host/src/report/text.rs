@@ -46,18 +46,22 @@ impl Report {
         let mut text = String::new();
         self.headline(&mut text);
         let all_went_well = self.loads.iter().all(|load| load.numbers.errors == 0);
-        if self.requests < ENOUGH && all_went_well && self.jobs.is_empty() {
+        let are_few = self.requests < ENOUGH && all_went_well && self.jobs.is_empty();
+        if are_few {
             self.few(&mut text, style);
         } else {
             self.interval(&mut text);
             self.many(&mut text, style);
         }
-        topics::write(&mut text, style, &self.topics);
+        topics::write(&mut text, style, &self.topics, are_few);
+        let width = usize::from(style.width);
+        // In a pipe without `COLUMNS` each has a line, so that `grep` finds all of it.
+        let told = if style.wraps { width } else { usize::MAX };
         for fault in &self.faults {
-            writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
+            text.push_str(&folded(&line(fault), told));
         }
         for warning in self.warnings() {
-            writeln!(text, "warning: {warning}").expect(INFALLIBLE);
+            text.push_str(&folded(&format!("warning: {warning}"), told));
         }
         for objective in &self.objectives {
             writeln!(text, "{objective}").expect(INFALLIBLE);
@@ -68,7 +72,7 @@ impl Report {
         }
         let mut telemetry = String::new();
         self.telemetry.text(&mut telemetry);
-        text.push_str(&folded(&telemetry, style.width.into()));
+        text.push_str(&folded(&telemetry, width));
         if let Some(digest) = &self.digest {
             writeln!(text, "digest: {digest}").expect(INFALLIBLE);
         }

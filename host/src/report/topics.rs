@@ -125,8 +125,11 @@ type OfGroup<'a> = (&'a TopicRow, &'a GroupRow);
 /// A head, what it counts, and whether any row has counted it.
 type Counted<T> = (&'static str, fn(&T) -> u64);
 
-/// Appends the tables, if there are topics.
-pub fn write(text: &mut String, style: Style, topics: &[TopicRow]) {
+/// Columns that say nothing of a few messages.
+const OF_MANY: [&str; 3] = ["rate/s", "age p50", "age p99"];
+
+/// Appends the tables, if there are topics. Of a run with few requests they have no rates and no quantiles.
+pub fn write(text: &mut String, style: Style, topics: &[TopicRow], are_few: bool) {
     if topics.is_empty() {
         return;
     }
@@ -142,6 +145,8 @@ pub fn write(text: &mut String, style: Style, topics: &[TopicRow]) {
     for (head, of) in happened.into_iter().filter(|(_, of)| topics.iter().any(|row| of(row) > 0)) {
         columns.push((head, Box::new(move |row| count(of(row)))));
     }
+    let is_shown = |head: &str| !are_few || !OF_MANY.contains(&head);
+    columns.retain(|(head, _)| is_shown(head));
     if !page.text.ends_with("\n\n") {
         page.text.push('\n');
     }
@@ -150,7 +155,9 @@ pub fn write(text: &mut String, style: Style, topics: &[TopicRow]) {
         topics.iter().flat_map(|topic| topic.groups.iter().map(move |group| (topic, group))).collect();
     if !groups.is_empty() {
         page.text.push('\n');
-        page.table("group", &groups, |(_, row)| (row.lag, row.done), 2, &group_columns(&groups));
+        let mut columns = group_columns(&groups);
+        columns.retain(|(head, _)| is_shown(head));
+        page.table("group", &groups, |(_, row)| (row.lag, row.done), 2, &columns);
     }
     page.close();
     text.push('\n');

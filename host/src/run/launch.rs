@@ -149,8 +149,9 @@ impl Plan {
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
-        let report =
+        let mut report =
             own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, watch));
+        report.telemetry.is_disabled = telemetry.disabled;
         own.end(&on_event);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();

@@ -451,3 +451,30 @@ fn a_long_line_without_an_end_is_told_of() {
     assert!(found.stdout.contains("1 line left out: longer than 64 MiB\n"), "{}", found.stdout);
     assert!(found.stdout.contains("the end of the file could not be read"), "{}", found.stdout);
 }
+
+/// A trace of `levels` spans, each below the one before.
+fn chain(levels: u32) -> String {
+    let span = |at: u32| {
+        let (parent, start) = ((at > 1).then(|| at - 1), u64::from(at));
+        Line { trace: 7, span: at, parent, name: "GET /articles/{article}", start, end: 900 }.json("n", "1")
+    };
+    (1..=levels).map(span).collect()
+}
+
+#[test]
+fn what_is_said_of_a_trace_keeps_to_the_columns_of_the_page() {
+    let found = traces_of(&chain(3), 80, &["--slowest", "1"]);
+    assert!(found.success().contains("3 spans") && found.stdout.contains("no errors"), "{}", found.stdout);
+    let widest = found.stdout.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}: {}", found.stdout);
+    assert!(!found.stdout.contains('⋯'), "{}", found.stdout);
+}
+
+#[test]
+fn a_level_in_place_of_the_lines_of_a_tree_is_explained() {
+    let found = traces_of(&chain(30), 60, &["--slowest", "1"]);
+    let first = found.success().lines().find_map(|line| line.split_once('⋯')).expect("a level").1;
+    let level = first.split_whitespace().next().expect("a number");
+    let note = format!("… ⋯{level} is level {level} of the tree");
+    assert!(found.stdout.contains(&note), "{note}: {}", found.stdout);
+}

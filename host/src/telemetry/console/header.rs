@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::assemble::{Part, Trace};
+use super::layout::is_clipped;
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, YELLOW};
 use super::text::{count, moment, safe, shorten, width};
 use super::tree::{Artist, Picture};
@@ -99,6 +100,11 @@ impl Picture<'_> {
     pub fn notes(&self, out: &mut String) {
         let Trace { lost_spans, lost_logs, .. } = self.trace;
         let mut notes = Vec::new();
+        let clipped = self.rows.rows.iter().find(|row| is_clipped(&self.layout, row));
+        if let Some(row) = clipped.filter(|_| !self.style().plain) {
+            let (sign, depth) = (self.glyphs().clipped, row.depth);
+            notes.push(format!("{sign}{depth} is level {depth} of the tree: its lines have no room here"));
+        }
         if self.rows.hidden > 0 {
             notes.push(format!("{} more below the ones shown", count(self.rows.hidden, "span")));
         }

@@ -83,6 +83,6 @@ fn guides(glyphs: &Glyphs, layout: &Layout, row: &Row) -> String {
 }
 
 /// So deep that its lines would take the room of its name.
-fn is_clipped(layout: &Layout, row: &Row) -> bool {
+pub fn is_clipped(layout: &Layout, row: &Row) -> bool {
     row.depth * layout.step > layout.name / 2
 }

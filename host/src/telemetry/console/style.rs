@@ -23,8 +23,8 @@ pub struct Style {
     pub unicode: bool,
     /// Words in place of lines, bars and symbols: for screen readers and logs.
     pub plain: bool,
-    /// Whether what is said of a trace may take several lines. In a pipe it takes one, however
-    /// long, so that `grep` finds all of it.
+    /// Whether what is said of a trace may take several lines. In a pipe without `COLUMNS` it takes
+    /// one, however long, so that `grep` finds all of it.
     pub wraps: bool,
     /// Whether attributes are shown beyond the status code and what explains an error.
     pub attributes: bool,
@@ -69,8 +69,9 @@ impl Style {
         };
         let (colour, plain) = (look::is_coloured(colour), look::is_plain());
         if !is_terminal {
-            let width = env("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(DEFAULT_WIDTH);
-            return Self { width: width.clamp(MIN_WIDTH, MAX_WIDTH), colour, plain, ..Self::default() };
+            let wanted: Option<u16> = env("COLUMNS").and_then(|columns| columns.parse().ok());
+            let width = wanted.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
+            return Self { width, colour, plain, wraps: wanted.is_some(), ..Self::default() };
         }
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
             .iter()
