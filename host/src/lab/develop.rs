@@ -23,6 +23,9 @@ use super::verdict::Verdict;
 /// Hints of a lab: where to look, what it is, how to mend it.
 const HINTS: usize = 3;
 
+/// Seeds at which a wrong answer is tried first: a check that fails at one of them has failed.
+const FIRST_SEEDS: usize = 2;
+
 /// The share of the points that the starter may have, at most: nobody has earned them.
 const FREE_AT_MOST: f64 = 0.2;
 
@@ -162,14 +165,14 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn run(&mut self) -> Result<(), Refused> {
-        match self.judge(&self.lab.starter(), false) {
+        match self.judge(&self.lab.starter(), false, self.seeds) {
             Ok(verdict) if verdict.solved => self.note("the starter passes every check".to_owned()),
             Ok(verdict) => self.starter(&verdict),
             // A starter may be broken: a guest is still to be written.
             Err(_) if !self.lab.manifest.needs.is_empty() => {}
             Err(refused) => return Err(refused),
         }
-        let solved = self.judge(&self.lab.variant("solution"), true)?;
+        let solved = self.judge(&self.lab.variant("solution"), true, self.seeds)?;
         for check in solved.checks.iter().filter(|check| !check.passed) {
             self.note(format!("the solution fails by {}: {}", quote(&check.name), check.message));
         }
@@ -177,15 +180,12 @@ impl Trial<'_> {
             self.note(format!("the solution changes what is frozen: {frozen}"));
         }
         for wrong in &self.lab.manifest.wrong {
-            let verdict = self.judge(&self.lab.variant(&format!("wrong/{}", wrong.name)), true)?;
-            let is_caught = match wrong.caught_by.as_str() {
-                FROZEN_CHECK => verdict.frozen.is_some(),
-                name => {
-                    verdict.frozen.is_none()
-                        && verdict.checks.iter().any(|check| check.name == name && !check.passed)
-                }
-            };
-            if !is_caught {
+            let tree = self.lab.variant(&format!("wrong/{}", wrong.name));
+            let mut verdict = self.judge(&tree, true, FIRST_SEEDS.min(self.seeds))?;
+            if !is_caught(&verdict, &wrong.caught_by) && self.seeds > FIRST_SEEDS {
+                verdict = self.judge(&tree, true, self.seeds)?;
+            }
+            if !is_caught(&verdict, &wrong.caught_by) {
                 let by = failed(&verdict);
                 let what = format!("wrong/{} is not caught by {}", wrong.name, quote(&wrong.caught_by));
                 self.note(format!("{what}; it fails by {by}"));
@@ -218,7 +218,7 @@ impl Trial<'_> {
     }
 
     /// Judges files as if a student had them. What they do not answer is answered right.
-    fn judge(&mut self, tree: &Tree, answered: bool) -> Result<Verdict, Refused> {
+    fn judge(&mut self, tree: &Tree, answered: bool, seeds: usize) -> Result<Verdict, Refused> {
         let refused = |problem: Problem| Refused::new(None, vec![problem]);
         let home = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
         let home =
@@ -229,7 +229,7 @@ impl Trial<'_> {
         if answered {
             answer(&bench, &folder, tree)?;
         }
-        let seeds = salt::seeds(&self.lab.manifest.id, self.salt, self.public(), self.seeds);
+        let seeds = salt::seeds(&self.lab.manifest.id, self.salt, self.public(), seeds);
         let watch = Stopwatch::start();
         let verdict = bench.judge(&seeds, None)?;
         self.findings.longest = self.findings.longest.max(watch.elapsed());
@@ -240,6 +240,15 @@ impl Trial<'_> {
     /// With another salt, none of the public seeds is run again.
     fn public(&self) -> &[u64] {
         if self.salt.is_empty() { &self.lab.manifest.run.seeds } else { &[] }
+    }
+}
+
+/// Whether a wrong answer fails by the check that has to catch it.
+fn is_caught(verdict: &Verdict, by: &str) -> bool {
+    match (by, &verdict.frozen) {
+        (FROZEN_CHECK, frozen) => frozen.is_some(),
+        (_, Some(_)) => false,
+        (name, None) => verdict.checks.iter().any(|check| check.name == name && !check.passed),
     }
 }
 
