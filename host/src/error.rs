@@ -107,6 +107,8 @@ struct Findings {
     problems: Vec<Found>,
     /// Problems that are counted and not kept.
     further: usize,
+    /// What has happened all the same, for a headline.
+    before: Option<String>,
 }
 
 impl Findings {
@@ -132,15 +134,16 @@ impl Findings {
                 _ => Found { problem, source: None },
             })
             .collect();
-        Self { file: name, problems, further }
+        Self { file: name, problems, further, before: None }
     }
 
     /// What has not happened, for a headline.
     fn outcome(&self) -> String {
-        match &self.file {
-            Some(file) => format!("{file} cannot run"),
+        match (&self.before, &self.file) {
+            (Some(before), _) => before.clone(),
+            (None, Some(file)) => format!("{file} cannot run"),
             // Flags, or a file that cannot be read, of whichever command.
-            None => "nothing was done".to_owned(),
+            (None, None) => "nothing was done".to_owned(),
         }
     }
 }
@@ -158,6 +161,12 @@ impl Refused {
     /// Like [`new`](Self::new), with `further` problems beside those listed.
     pub fn counted(source: Option<(&str, &str)>, problems: Vec<Problem>, further: usize) -> Self {
         Self(Findings::new(source, problems, further))
+    }
+
+    /// The same refusal, of something that had begun: `before` says what was done.
+    pub fn after(mut self, before: String) -> Self {
+        self.0.before = Some(before);
+        self
     }
 
     /// The same refusal, for further reasons that are not in the file.

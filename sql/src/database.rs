@@ -13,8 +13,8 @@ use crate::bounds::Bounds;
 use crate::catalogue::Catalogue;
 use crate::engine::{Engine, Work};
 use crate::error::{Failure, Problem, Result, sqlstate};
-use crate::lock::{TableMode, Transaction};
-use crate::state::Shared;
+use crate::lock::{Mark, TableMode, Transaction};
+use crate::state::{Interrupt, Shared};
 use crate::statement::{Cache, Column, Statement};
 use crate::value::Value;
 use dropped::Dropped;
@@ -76,7 +76,8 @@ pub struct Blocked {
     pub work: Work,
 }
 
-/// A statement that failed. Its transaction takes no other one until it is rolled back.
+/// A statement that failed. Its transaction has undone its changes and released its locks, those since the
+/// last savepoint if it has one, and takes no other statement until it is rolled back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     pub failure: Failure,
@@ -106,16 +107,8 @@ pub struct Database {
     resident: Option<Transaction>,
     /// Indexes that are dropped for a time.
     dropped: BTreeMap<String, Dropped>,
-}
-
-/// What ends the statement of a database that runs.
-#[derive(Clone)]
-pub struct Interrupt(Shared);
-
-impl Interrupt {
-    pub fn end(&self) {
-        self.0.allow(0);
-    }
+    /// What ends the statements that run now.
+    interrupt: Option<Interrupt>,
 }
 
 /// An open transaction.
@@ -123,10 +116,29 @@ impl Interrupt {
 struct Open {
     began: i64,
     failed: bool,
-    /// A statement outside of a transaction, which waits: it ends the transaction.
-    single: bool,
+    of: Of,
     images: Images,
-    savepoints: Vec<(String, Images)>,
+    savepoints: Vec<Savepoint>,
+}
+
+/// What a transaction is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Of {
+    /// The statements between BEGIN and COMMIT.
+    #[default]
+    Block,
+    /// One statement outside of a transaction. Its caller ends the transaction.
+    Alone,
+    /// The same, of a statement that had to wait. The statement ends the transaction.
+    Waiting,
+}
+
+/// A place in a transaction that it may return to.
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    images: Images,
+    held: Mark,
 }
 
 impl Database {
@@ -142,7 +154,6 @@ impl Database {
 
     fn empty(options: Options) -> Result<Self> {
         let shared = Shared::default();
-        shared.allow(u64::MAX);
         shared.lock().chance.0 = options.seed;
         let engine = Engine::open(&shared, &options.bounds).map_err(crate::failure::of)?;
         Ok(Self {
@@ -156,6 +167,7 @@ impl Database {
             begun: 0,
             resident: None,
             dropped: BTreeMap::new(),
+            interrupt: None,
         })
     }
 
@@ -182,13 +194,23 @@ impl Database {
 
     /// Begins a transaction, READ COMMITTED.
     pub fn begin(&mut self, now: i64) -> Result<Transaction> {
+        self.begin_for(Of::Block, now)
+    }
+
+    /// Begins the transaction of one statement outside of transactions, which may change the schema: its locks
+    /// are held until the caller commits or rolls back.
+    pub fn begin_alone(&mut self, now: i64) -> Result<Transaction> {
+        self.begin_for(Of::Alone, now)
+    }
+
+    fn begin_for(&mut self, of: Of, now: i64) -> Result<Transaction> {
         if self.open.len() >= self.bounds.transactions {
             let message = format!("more than {} transactions are open", self.bounds.transactions);
             return Err(Failure::new(sqlstate::LIMIT, message).hint("end some"));
         }
         self.begun += 1;
         let transaction = Transaction(self.begun);
-        self.open.insert(transaction, Open { began: now, ..Open::default() });
+        self.open.insert(transaction, Open { began: now, of, ..Open::default() });
         Ok(transaction)
     }
 
@@ -268,7 +290,6 @@ impl Database {
     /// Gives up a statement of the transaction that waits: as if it had failed.
     pub fn cancel(&mut self, transaction: Transaction) {
         self.fail(transaction);
-        self.shared.lock().locks.give_up(transaction);
     }
 
     /// Locks a table, as LOCK TABLE does.
@@ -276,9 +297,12 @@ impl Database {
         self.lock_tables(Some(transaction), &[table.to_owned()], mode, false)
     }
 
-    /// What ends the statement that runs, with 57014, from whichever thread; nothing if none does.
-    pub fn interrupt(&self) -> Interrupt {
-        Interrupt(self.shared.clone())
+    /// Does `work`, whose statements `interrupt` ends.
+    pub fn interruptible<T>(&mut self, interrupt: &Interrupt, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.interrupt = Some(interrupt.clone());
+        let done = work(self);
+        self.interrupt = None;
+        done
     }
 
     /// Whether a statement has asked for the time so far, that of the schema among them: opened at another
@@ -292,16 +316,32 @@ impl Database {
         self.engine.pages().map(|pages| pages * crate::bounds::PAGE_BYTES)
     }
 
-    /// The transaction fails: it takes no statement until it is rolled back.
+    /// The transaction fails: what it did since its last savepoint is undone, and it takes no statement until
+    /// it is rolled back.
     fn fail(&mut self, transaction: Transaction) {
         if self.resident == Some(transaction) {
             self.resident = None;
             // What could not be rolled back was rolled back already.
             let _ = self.engine.rollback();
         }
-        if let Some(open) = self.open.get_mut(&transaction) {
-            open.failed = true;
+        let Some(open) = self.open.get_mut(&transaction) else { return };
+        open.failed = true;
+        let mut state = self.shared.lock();
+        match open.savepoints.last() {
+            Some(savepoint) => {
+                open.images = savepoint.images.clone();
+                state.locks.release_since(transaction, &savepoint.held);
+            }
+            None => {
+                open.images = Images::default();
+                state.locks.release(transaction);
+            }
         }
+    }
+
+    /// Whether a statement is outside of transactions.
+    fn is_alone(&self, transaction: Option<Transaction>) -> bool {
+        transaction.is_none_or(|own| self.open.get(&own).is_some_and(|open| open.of != Of::Block))
     }
 }
 

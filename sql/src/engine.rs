@@ -1,7 +1,5 @@
 //! SQLite: one database in memory, confined, whose statements are counted.
 
-use std::sync::atomic::Ordering;
-
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::Value as Stored;
@@ -28,7 +26,6 @@ pub struct Work {
 
 pub(crate) struct Engine {
     connection: Connection,
-    shared: Shared,
 }
 
 /// The rows of a result, as SQLite has them.
@@ -74,16 +71,11 @@ impl Engine {
         connection.update_hook(Some(move |action, _: &str, table: &str, rowid| {
             noted.lock().note(action, table, rowid);
         }))?;
-        let budget = shared.budget.clone();
-        connection.progress_handler(
-            STEPS_PER_LOOK,
-            Some(move || {
-                budget.fetch_sub(i64::from(STEPS_PER_LOOK), Ordering::Relaxed) <= i64::from(STEPS_PER_LOOK)
-            }),
-        )?;
+        let looks = shared.clone();
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || looks.spend(STEPS_PER_LOOK)))?;
         connection.authorizer(Some(authorize))?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        Ok(Self { connection, shared: shared.clone() })
+        Ok(Self { connection })
     }
 
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>> {
@@ -129,6 +121,7 @@ impl Engine {
             let mut values = Vec::with_capacity(width);
             for at in 0..width {
                 let value = Value::from_ref(row.get_ref(at).map_err(failure::of)?);
+                presentable(&value)?;
                 bytes += value.weight();
                 values.push(value);
             }
@@ -223,7 +216,6 @@ impl Engine {
 
     /// EXPLAIN QUERY PLAN: a line for each loop, indented by what it is a part of.
     pub(crate) fn plan(&self, sql: &str) -> Result<Vec<String>> {
-        self.shared.allow(u64::MAX);
         let mut statement =
             self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).map_err(failure::of)?;
         let mut rows = statement.raw_query();
@@ -238,6 +230,15 @@ impl Engine {
             lines.push(format!("{}{detail}", "  ".repeat(depth)));
         }
         Ok(lines)
+    }
+}
+
+/// Refuses what PostgreSQL has no value for: a number that has left the range of its type, and NUL in a text.
+fn presentable(value: &Value) -> Result<()> {
+    match value {
+        Value::Float(number) if !number.is_finite() => Err(functions::overflow()),
+        Value::Text(text) if text.contains('\0') => Err(failure::nul()),
+        _ => Ok(()),
     }
 }
 

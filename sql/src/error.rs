@@ -46,6 +46,7 @@ pub mod sqlstate {
     pub const LOGARITHM: &str = "2201E";
     pub const POWER: &str = "2201F";
     pub const DIVISION_BY_ZERO: &str = "22012";
+    pub const INVALID_CHARACTER: &str = "22021";
     pub const INVALID_PARAMETER: &str = "22023";
     pub const INVALID_TEXT: &str = "22P02";
     pub const NOT_NULL: &str = "23502";
@@ -135,6 +136,7 @@ fn known(code: &str) -> Option<&'static str> {
         LOGARITHM,
         POWER,
         DIVISION_BY_ZERO,
+        INVALID_CHARACTER,
         INVALID_PARAMETER,
         INVALID_TEXT,
         NOT_NULL,

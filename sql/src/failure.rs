@@ -28,6 +28,12 @@ pub(crate) fn of(error: rusqlite::Error) -> Failure {
     }
 }
 
+/// A text holds the character NUL.
+pub(crate) fn nul() -> Failure {
+    Failure::new(sqlstate::INVALID_CHARACTER, "invalid byte sequence for encoding \"UTF8\": 0x00")
+        .hint("store such bytes as bytea")
+}
+
 fn by_primary_code(code: i32, message: String) -> Failure {
     match code {
         ffi::SQLITE_INTERRUPT => {

@@ -167,7 +167,17 @@ fn impure(
 
 fn carried(context: &Context<'_>, function: &impl Fn(&[Value]) -> Result<Value>) -> rusqlite::Result<Value> {
     let args: Vec<Value> = (0..context.len()).map(|at| Value::from_ref(context.get_raw(at))).collect();
-    function(&args).map_err(|failure| Error::UserFunctionError(failure.carried().into()))
+    // What has left the range is an error where PostgreSQL has one, and must not become a NULL later.
+    let finite = |value: &Value| !matches!(value, Value::Float(number) if !number.is_finite());
+    let given = if args.iter().all(finite) { function(&args) } else { Err(overflow()) };
+    let given = given.and_then(|value| if finite(&value) { Ok(value) } else { Err(overflow()) });
+    given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
+}
+
+/// A number has left the range of its type.
+pub(crate) fn overflow() -> Failure {
+    Failure::new(sqlstate::OUT_OF_RANGE, "value out of range: overflow")
+        .hint("calculate with smaller numbers")
 }
 
 fn out_of_range(what: &str) -> Failure {

@@ -11,6 +11,7 @@
 //! | `database` | schema; transactions and their rows; `execute`: how a statement is executed |
 //! | `statement` | statements, parsed once, and the cache of them |
 //! | `text`, `script` | a statement as text: tokens, summary, the text without its values; several of them |
+//! | `place` | where a failure stands in its statement |
 //! | `translate` | PostgreSQL's statements as SQLite's, by parts; what has no rule is refused |
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
@@ -29,6 +30,7 @@ mod error;
 mod failure;
 mod functions;
 mod lock;
+mod place;
 mod script;
 mod state;
 mod statement;
@@ -39,13 +41,12 @@ mod types;
 mod value;
 
 pub use bounds::Bounds;
-pub use database::{
-    Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Interrupt, Options, Outcome, TableInfo,
-};
+pub use database::{Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Options, Outcome, TableInfo};
 pub use engine::Work;
 pub use error::{Failure, Place, Problem, sqlstate};
 pub use lock::{TableMode, Transaction};
 pub use script::{Part, statements};
+pub use state::Interrupt;
 pub use statement::{Class, Column, Statement, described};
 pub use translate::Control;
 pub use types::Type;

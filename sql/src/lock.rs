@@ -74,6 +74,15 @@ pub(crate) type Row = (u32, i64);
 /// An entry of a unique index: the index and the values, as bytes.
 pub(crate) type Key = Vec<u8>;
 
+/// What a transaction held at a savepoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    rows: usize,
+    keys: usize,
+    freed: usize,
+    tables: Vec<(u32, TableMode)>,
+}
+
 /// Whatever the open transactions of a database hold and wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
@@ -176,7 +185,13 @@ impl Locks {
         {
             return Vec::new();
         }
+        // Who waits for `mine` itself comes behind it, as otherwise each would wait for the other.
+        let waits_for_mine = |wanted: TableMode| {
+            let mut own = self.tables.iter().filter(|(at, holder, _)| *at == table && Some(*holder) == mine);
+            own.any(|(_, _, held)| held.conflicts(wanted))
+        };
         let before = self.queue.iter().take_while(|(_, waiter, _)| Some(*waiter) != mine);
+        let before = before.filter(|(_, _, wanted)| !waits_for_mine(*wanted));
         let mut holders: Vec<Transaction> = self
             .tables
             .iter()
@@ -217,7 +232,7 @@ impl Locks {
     }
 
     /// `mine` waits for nothing any more, and has no place in a queue.
-    pub(crate) fn give_up(&mut self, mine: Transaction) {
+    fn give_up(&mut self, mine: Transaction) {
         self.waits.remove(&mine);
         self.queue.retain(|(_, waiter, _)| *waiter != mine);
     }
@@ -253,14 +268,40 @@ impl Locks {
         false
     }
 
+    /// What a transaction holds now.
+    pub(crate) fn mark(&self, mine: Transaction) -> Mark {
+        let (rows, keys, freed) = match self.held.get(&mine) {
+            Some(held) => (held.rows.len(), held.keys.len(), held.freed.len()),
+            None => (0, 0, 0),
+        };
+        let own = self.tables.iter().filter(|(_, holder, _)| *holder == mine);
+        Mark { rows, keys, freed, tables: own.map(|(table, _, mode)| (*table, *mode)).collect() }
+    }
+
+    /// Releases what a transaction holds beyond `mark`, and all that it waits for. A lock of a row that was
+    /// made stronger since stays so.
+    pub(crate) fn release_since(&mut self, mine: Transaction, mark: &Mark) {
+        self.give_up(mine);
+        self.tables.retain(|(_, holder, _)| *holder != mine);
+        self.tables.extend(mark.tables.iter().map(|(table, mode)| (*table, mine, *mode)));
+        let Some(held) = self.held.get_mut(&mine) else { return };
+        held.freed.truncate(mark.freed);
+        let rows = held.rows.split_off(mark.rows.min(held.rows.len()));
+        let keys = held.keys.split_off(mark.keys.min(held.keys.len()));
+        self.unlock(mine, rows, keys);
+    }
+
     /// Releases all that a transaction holds and waits for.
     pub(crate) fn release(&mut self, mine: Transaction) {
-        self.waits.remove(&mine);
+        self.give_up(mine);
         self.tables.retain(|(_, holder, _)| *holder != mine);
-        self.queue.retain(|(_, waiter, _)| *waiter != mine);
         let Some(held) = self.held.remove(&mine) else { return };
-        self.count -= held.rows.len() + held.keys.len();
-        for row in held.rows {
+        self.unlock(mine, held.rows, held.keys);
+    }
+
+    fn unlock(&mut self, mine: Transaction, rows: Vec<Row>, keys: Vec<Key>) {
+        self.count -= rows.len() + keys.len();
+        for row in rows {
             if let Some(holders) = self.rows.get_mut(&row) {
                 holders.retain(|(holder, _)| *holder != mine);
                 if holders.is_empty() {
@@ -268,7 +309,7 @@ impl Locks {
                 }
             }
         }
-        for key in held.keys {
+        for key in keys {
             self.keys.remove(&key);
         }
     }

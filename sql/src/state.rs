@@ -1,7 +1,7 @@
 //! What SQLite's callbacks share with the database: time, chance, counters, locks, and which rows were
 //! written.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::hooks::Action;
@@ -9,11 +9,32 @@ use rustc_hash::FxHashMap;
 
 use crate::lock::{Locks, Transaction};
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Shared {
     state: Arc<Mutex<State>>,
     /// Steps that the statement may still take.
-    pub budget: Arc<AtomicI64>,
+    budget: Arc<AtomicI64>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { state: Arc::default(), budget: Arc::new(AtomicI64::new(i64::MAX)) }
+    }
+}
+
+/// Ends the statements that run under it, with 57014, from whichever thread. What the database does for
+/// itself, such as making an index again, goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    pub fn end(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A row that a statement has written.
@@ -33,6 +54,8 @@ pub(crate) struct State {
     /// Whether a statement has asked for either.
     pub told_time: bool,
     pub chance: Chance,
+    /// What ends the statement of a client that runs.
+    interrupt: Option<Interrupt>,
     /// The largest rowid of each table by its number.
     pub rowids: Vec<i64>,
     pub sequences: Vec<Sequence>,
@@ -71,9 +94,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on a statement may take `steps`.
-    pub(crate) fn allow(&self, steps: u64) {
+    /// From now on a statement of a client runs, which may take `steps`.
+    pub(crate) fn limit(&self, steps: u64, interrupt: Option<Interrupt>) {
+        self.lock().interrupt = interrupt;
         self.budget.store(i64::try_from(steps).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// From now on the database works for itself: nothing ends that.
+    pub(crate) fn lift(&self) {
+        self.limit(u64::MAX, None);
+    }
+
+    /// Takes `steps` from what the statement may take; whether it has to end.
+    pub(crate) fn spend(&self, steps: i32) -> bool {
+        let left = self.budget.fetch_sub(i64::from(steps), Ordering::Relaxed);
+        left <= i64::from(steps) || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
     }
 }
 

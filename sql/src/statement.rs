@@ -9,6 +9,7 @@ use sqlparser::tokenizer::TokenWithSpan;
 use crate::bounds::Bounds;
 use crate::catalogue::Catalogue;
 use crate::error::{Failure, Result, sqlstate};
+use crate::place;
 use crate::text;
 use crate::translate::{Control, Plan, translate};
 use crate::types::Type;
@@ -61,7 +62,13 @@ impl Statement {
                 format!("a statement of {} bytes is longer than {}", sql.len(), bounds.statement_bytes);
             return Err(Failure::new(sqlstate::LIMIT, message).hint("send several statements"));
         }
-        let mut statement = Self::of_tokens(text::tokens(sql)?, catalogue, version, bounds)?;
+        let parsed = Self::of_tokens(text::tokens(sql)?, catalogue, version, bounds);
+        let mut statement = parsed.map_err(|mut failure| {
+            if let Ok(tokens) = text::tokens(sql) {
+                place::locate_in(&mut failure, &tokens);
+            }
+            failure
+        })?;
         if statement.parameters {
             sql.trim().clone_into(&mut statement.shown);
         }
@@ -81,7 +88,7 @@ impl Statement {
         let shown = text::without_values(&tokens);
         let parsed = text::parse(tokens, bounds)?;
         let plan = translate(&parsed, catalogue, bounds)?;
-        let class = class(&parsed, &plan);
+        let class = class(of_with(&parsed), &plan);
         let (columns, loops) = (OnceLock::new(), OnceLock::new());
         Ok(Self { text: String::new(), class, summary, shown, parameters, plan, version, columns, loops })
     }
@@ -126,11 +133,12 @@ impl Statement {
         }
     }
 
-    /// Whether it changes rows, so that a commit is charged.
+    /// Whether it changes rows or tables, so that a commit is charged.
     pub fn writes(&self) -> bool {
         match &self.plan {
             Plan::Run(run) => run.writes,
-            Plan::Truncate { .. } | Plan::Ddl(_) => true,
+            Plan::Truncate { .. } => true,
+            Plan::Ddl(ddl) => !ddl.changes.is_empty(),
             _ => false,
         }
     }
@@ -147,6 +155,15 @@ pub fn described(text: &str) -> (String, String) {
     match text::tokens(text) {
         Ok(tokens) => (text::summary(&tokens), text::without_values(&tokens)),
         Err(_) => (String::new(), String::new()),
+    }
+}
+
+/// The change of rows that stands behind a WITH; else the statement itself.
+fn of_with(statement: &ast::Statement) -> &ast::Statement {
+    let ast::Statement::Query(query) = statement else { return statement };
+    match query.body.as_ref() {
+        ast::SetExpr::Insert(change) | ast::SetExpr::Update(change) | ast::SetExpr::Delete(change) => change,
+        _ => statement,
     }
 }
 

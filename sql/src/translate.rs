@@ -17,7 +17,7 @@ mod row_lock;
 
 use std::collections::BTreeMap;
 
-use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, SetExpr};
 
 use crate::bounds::Bounds;
 use crate::catalogue::{Catalogue, Output};
@@ -121,7 +121,12 @@ struct Relation {
 pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bounds: &Bounds) -> Result<Plan> {
     let mut translator = Translator::new(catalogue, bounds);
     match statement {
-        ast::Statement::Query(query) => Ok(Plan::Run(translator.top_query(query)?)),
+        ast::Statement::Query(query) => match query.body.as_ref() {
+            SetExpr::Insert(change) | SetExpr::Update(change) | SetExpr::Delete(change) => {
+                translator.with_change(query, change).map(Plan::Run)
+            }
+            _ => Ok(Plan::Run(translator.top_query(query)?)),
+        },
         ast::Statement::Insert(insert) => Ok(Plan::Run(translator.top_insert(insert)?)),
         ast::Statement::Update(update) => Ok(Plan::Run(translator.top_update(update)?)),
         ast::Statement::Delete(delete) => Ok(Plan::Run(translator.top_delete(delete)?)),

@@ -2,7 +2,7 @@
 
 mod support;
 
-use simhost_sql::{Call, Ended, Outcome, TableMode, Value};
+use simhost_sql::{Bounds, Call, Database, Ended, Options, Outcome, TableMode, Value};
 use support::{Sessions, blocked, database, done, failed};
 
 const STOCK: &str = "
@@ -248,6 +248,101 @@ fn a_transaction_survives_others_with_all_that_it_did() {
             .rows;
     let row = |id: i64, name: &str, note: &str| vec![Value::Int(id), Value::from(name), Value::from(note)];
     assert_eq!(rows, [row(1, "b", "x"), row(3, "a", "z")]);
+}
+
+#[test]
+fn a_transaction_that_fails_lets_others_go_on_before_its_client_rolls_back() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "UPDATE stock SET available = 1, sku = 'z' WHERE id = 1"));
+    done(sessions.run(0, "INSERT INTO stock VALUES (7, 'x', 1)"));
+    done(sessions.run(0, "LOCK TABLE orders"));
+    blocked(sessions.run(1, "UPDATE stock SET available = available + 5 WHERE id = 1"));
+    blocked(sessions.run(2, "INSERT INTO stock VALUES (7, 'x', 2)"));
+    blocked(sessions.alone("SELECT * FROM orders"));
+    assert_eq!(failed(sessions.run(0, "SELECT 1 / 0")).sqlstate, "22012");
+    done(sessions.run(1, "UPDATE stock SET available = available + 5 WHERE id = 1"));
+    done(sessions.run(2, "INSERT INTO stock VALUES (7, 'x', 2)"));
+    done(sessions.alone("SELECT * FROM orders"));
+    sessions.commit(1);
+    sessions.commit(2);
+    assert_eq!(failed(sessions.run(0, "SELECT 1")).sqlstate, "25P02");
+    assert_eq!(sessions.commit(0), Ended::RolledBack);
+    assert_eq!((available(&mut sessions, 1), available(&mut sessions, 7)), (15, 2));
+    assert_eq!(done(sessions.alone("SELECT sku FROM stock WHERE id = 1")).rows, [[Value::from("a")]]);
+}
+
+#[test]
+fn a_transaction_with_a_savepoint_keeps_the_locks_of_before_it() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    let first = "UPDATE stock SET available = available + 1 WHERE id = 1";
+    let second = "UPDATE stock SET available = available + 1 WHERE id = 2";
+    for returns in [false, true] {
+        done(sessions.run(0, first));
+        done(sessions.run(0, "SAVEPOINT a"));
+        done(sessions.run(0, second));
+        done(sessions.run(0, "LOCK TABLE orders"));
+        blocked(sessions.run(1, second));
+        match returns {
+            true => drop(done(sessions.run(0, "ROLLBACK TO a"))),
+            false => assert_eq!(failed(sessions.run(0, "SELECT 1 / 0")).sqlstate, "22012"),
+        }
+        done(sessions.run(1, second));
+        done(sessions.run(1, "SELECT * FROM orders"));
+        blocked(sessions.run(1, first));
+        done(sessions.run(0, "ROLLBACK TO a"));
+        assert!(matches!(sessions.commit(0), Ended::Committed { rows: 1 }));
+        done(sessions.run(1, first));
+        sessions.commit(1);
+        sessions.begin(0);
+        sessions.begin(1);
+    }
+    assert_eq!((available(&mut sessions, 1), available(&mut sessions, 2)), (14, 12));
+}
+
+#[test]
+fn who_has_a_table_does_not_wait_behind_one_that_waits_for_it() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "SELECT * FROM stock"));
+    let locker = sessions.of(1);
+    blocked(sessions.database.lock_table(locker, "stock", TableMode::AccessExclusive));
+    blocked(sessions.run(2, "UPDATE stock SET available = 1 WHERE id = 1"));
+    done(sessions.run(0, "UPDATE stock SET available = 2 WHERE id = 1"));
+    sessions.commit(0);
+    done(sessions.database.lock_table(locker, "stock", TableMode::AccessExclusive));
+}
+
+#[test]
+fn a_statement_alone_has_its_tables_until_its_caller_commits() {
+    for (sql, waits) in [
+        ("ALTER TABLE stock ADD COLUMN more INT", "SELECT * FROM stock"),
+        ("CREATE INDEX stock_available ON stock (available)", "DELETE FROM stock WHERE id = 3"),
+        ("TRUNCATE stock, orders", "SELECT * FROM stock"),
+        ("DROP TABLE orders", "DELETE FROM stock WHERE id = 3"),
+    ] {
+        let mut sessions = Sessions::new(STOCK, 1);
+        let own = sessions.database.begin_alone(0).expect("it begins");
+        let statement = sessions.database.prepare(sql).expect("it parses");
+        done(sessions.database.execute(Some(own), &statement, &[], Call::at(0)));
+        if !sql.starts_with("DROP") {
+            assert_eq!(blocked(sessions.run(0, waits)).by, [own], "{sql}");
+        }
+        assert!(matches!(sessions.database.commit(own), Ok(Ended::Committed { .. })), "{sql}");
+        done(sessions.run(0, waits));
+    }
+}
+
+#[test]
+fn truncate_outside_of_transactions_empties_more_rows_than_may_be_locked() {
+    let bounds = Bounds { locks: 100, ..Bounds::default() };
+    let schema = "CREATE TABLE t (a INT); INSERT INTO t SELECT n FROM generate_series(1, 101) AS n";
+    let mut database = Database::open(schema, Options { bounds, ..Options::default() }).expect("a schema");
+    let statement = database.prepare("TRUNCATE t").expect("it parses");
+    let own = database.begin(0).expect("it begins");
+    assert_eq!(failed(database.execute(Some(own), &statement, &[], Call::at(0))).sqlstate, "54000");
+    let own = database.begin_alone(0).expect("it begins");
+    done(database.execute(Some(own), &statement, &[], Call::at(0)));
+    database.commit(own).expect("it is open");
+    assert_eq!(done(support::execute(&mut database, None, "SELECT count(*) FROM t")).rows, [[Value::Int(0)]]);
 }
 
 #[test]

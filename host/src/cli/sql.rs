@@ -180,26 +180,28 @@ impl Session {
     fn run(&mut self, script: &Arc<SourceText>) -> ExitCode {
         let start = Place { line: 1, column: 1 };
         let wrong = |failure: &Failure, place: Place| {
-            refuse(&Refused::new(None, vec![database::in_text(failure, place, script)]))
+            Refused::new(None, vec![database::in_text(failure, place, script)])
         };
         let parts = match statements(&script.text) {
             Ok(parts) => parts,
-            Err(failure) => return wrong(&failure, failure.place.unwrap_or(start)),
+            Err(failure) => return refuse(&wrong(&failure, failure.place.unwrap_or(start))),
         };
         let mut has_printed = false;
-        for part in &parts {
-            let (done, plan) = match self.one(part) {
-                Ok(done) => done,
+        for (done, part) in parts.iter().enumerate() {
+            let (result, plan) = match self.one(part) {
+                Ok(result) => result,
                 Err(failure) => {
                     let place = failure.place.map_or(part.place, |place| part.locate(place));
-                    return wrong(&failure, place);
+                    let refused = wrong(&failure, place);
+                    let before = format!("stopped after {done} of {} statements", parts.len());
+                    return refuse(&if done > 0 { refused.after(before) } else { refused });
                 }
             };
-            let rows = if self.json { table::json(&done) } else { table::drawn(&done, page(), style()) };
+            let rows = if self.json { table::json(&result) } else { table::drawn(&result, page(), style()) };
             let gap = if has_printed && !self.json && !rows.is_empty() { "\n" } else { "" };
             has_printed |= !rows.is_empty();
             let code = print(&format!("{gap}{rows}"));
-            say(&printable(&told(&done, &plan)));
+            say(&printable(&told(&result, &plan)));
             if code != ExitCode::SUCCESS {
                 return code;
             }

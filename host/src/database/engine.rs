@@ -15,7 +15,6 @@ pub struct Engine {
     /// What was said while somebody had the database: whoever has it next does it first.
     later: Arc<Later>,
     aside: Aside,
-    interrupt: Interrupt,
 }
 
 type Later = Mutex<Said>;
@@ -43,9 +42,8 @@ pub struct Ran {
 impl Engine {
     /// `name` is that of its thread.
     pub fn new(database: Database, sched: &Sched, name: &str) -> Self {
-        let interrupt = database.interrupt();
         let aside = Aside::new(sched.clone(), name.to_owned());
-        Self { database: Arc::new(Turn::new(database)), later: Arc::default(), aside, interrupt }
+        Self { database: Arc::new(Turn::new(database)), later: Arc::default(), aside }
     }
 
     /// Has the database do something that takes no time.
@@ -92,17 +90,21 @@ impl Engine {
     /// Executes a statement. One that nobody waits for any more ends soon, and leaves nothing behind.
     pub async fn execute(&self, asked: Asked) -> Ran {
         let (mut database, later) = (self.turn().await, Arc::clone(&self.later));
+        let interrupt = Interrupt::default();
+        let heeded = interrupt.clone();
         let work = move || {
+            // Nothing ends what was said: it belongs to others.
             settle(&later, &mut database);
             let Asked { transaction, statement, params, call, mut missing } = asked;
-            let outcome = database.execute(transaction, &statement, &params, call);
+            let execute = |database: &mut Database| database.execute(transaction, &statement, &params, call);
+            let outcome = database.interruptible(&heeded, execute);
             missing.retain(|(_, index)| database.misses(&statement, index));
             let missed = missing.into_iter().map(|(fault, _)| fault).collect();
             Executed { ran: Some(Ran { outcome, missed }), is_alone: transaction.is_none(), database }
         };
         let mut running = pin!(self.aside.run(work));
         // It is dropped first: as long as somebody could take the result, nobody else has the database.
-        let mut unless_done = Interrupting(Some(&self.interrupt));
+        let mut unless_done = Interrupting(Some(interrupt));
         let mut executed = running.as_mut().await;
         unless_done.0 = None;
         executed.ran.take().expect("a statement has an outcome")
@@ -141,12 +143,12 @@ impl Drop for Executed {
     }
 }
 
-/// Ends the statement that runs, when it is dropped.
-struct Interrupting<'a>(Option<&'a Interrupt>);
+/// Ends its statement, if it runs yet or still, when it is dropped.
+struct Interrupting(Option<Interrupt>);
 
-impl Drop for Interrupting<'_> {
+impl Drop for Interrupting {
     fn drop(&mut self) {
-        if let Some(interrupt) = self.0 {
+        if let Some(interrupt) = &self.0 {
             interrupt.end();
         }
     }
@@ -161,4 +163,32 @@ fn settle(later: &Later, database: &mut Database) {
 /// A panic has left nothing half done: it is a list.
 fn locked(later: &Later) -> MutexGuard<'_, Said> {
     later.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn what_was_said_meanwhile_is_done_beside_the_core() {
+        let sched = Sched::new(Clock::real(1.0));
+        let database = Database::open("", Options::default()).expect("an empty schema has no mistakes");
+        let engine = Engine::new(database, &sched, "engine");
+        let (tell, told) = mpsc::channel();
+        let asked = async {
+            let turn = engine.turn().await;
+            // An index that comes back is said so, and its making may take long.
+            engine.tell(move |_| drop(tell.send(thread::current().id())));
+            drop(turn);
+            engine.ask(|_| thread::current().id()).await
+        };
+        let asked = sched.block_on(asked, || {}).expect("it ends");
+        let said = told.try_recv().expect("it was done before");
+        let core = thread::current().id();
+        assert!(asked == core && said != core, "{said:?} and {asked:?} beside {core:?}");
+    }
 }

@@ -189,8 +189,8 @@ impl Live {
         const LEGS: u64 = LEGS_TO_REFUSE + 2 * ROUNDS_TO_ENTER;
         let legs = |legs: Range<u64>| legs.map(|leg| self.leg(client, Leg::Opening(leg))).sum();
         self.sched.sleep(legs(0..LEGS_TO_REFUSE)).await;
-        if let Some(fault) = self.down_by() {
-            client.struck(fault, None);
+        if self.is_down() {
+            self.strike_for_down(client);
             return Err(failure("57P03", "the database system is starting up"));
         }
         if self.connections.get() >= self.connections_at_most() {
@@ -209,7 +209,7 @@ impl Live {
 
     /// Has one more connection that is there already; whether there may be one more.
     pub fn connect_at_once(&self) -> bool {
-        let may = self.down_by().is_none() && self.connections.get() < self.connections_at_most();
+        let may = !self.is_down() && self.connections.get() < self.connections_at_most();
         self.connections.set(self.connections.get() + u32::from(may));
         may
     }
@@ -256,12 +256,15 @@ impl Live {
         params: &Arc<[Value]>,
         client: &dyn Client,
     ) -> Answer {
-        let mut open = self.no_transaction();
-        // One that changes rows holds their locks until it is paid.
-        let changes = matches!(statement.class(), Class::Insert | Class::Update | Class::Delete);
+        let mut open = self.no_transaction(true);
+        // One that changes rows or tables holds their locks until it is paid.
+        let changes = matches!(
+            statement.class(),
+            Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl
+        );
         if changes {
             let now = self.micros();
-            match self.engine.ask(|database| database.begin(now)).await {
+            match self.engine.ask(|database| database.begin_alone(now)).await {
                 Ok(own) => open.own = Some(own),
                 Err(failure) => return Answer::failed(failure),
             }
@@ -283,7 +286,7 @@ impl Live {
     /// # Errors
     /// There are as many as there may be, or the server has ended.
     pub async fn begin(self: &Rc<Self>, client: &dyn Client) -> Result<Open, Failure> {
-        let mut open = self.no_transaction();
+        let mut open = self.no_transaction(false);
         let begun = async {
             self.sched.sleep(self.leg(client, Leg::There)).await;
             let now = self.micros();
@@ -295,8 +298,9 @@ impl Live {
         Ok(open)
     }
 
-    fn no_transaction(self: &Rc<Self>) -> Open {
-        Open { live: Rc::clone(self), own: None, wrote: false, life: self.life() }
+    /// What a transaction begins with, or one statement alone.
+    fn no_transaction(self: &Rc<Self>, alone: bool) -> Open {
+        Open { live: Rc::clone(self), own: None, alone, wrote: false, life: self.life() }
     }
 
     /// A statement that is none goes there and back again.

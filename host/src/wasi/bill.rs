@@ -71,8 +71,6 @@ struct Account {
     /// where computing takes time.
     paid: AtomicU64,
     left: AtomicU64,
-    /// What was charged for work for which the guest has waited.
-    waited: AtomicU64,
 }
 
 impl Bill {
@@ -80,14 +78,6 @@ impl Bill {
     pub fn charge(&self, fuel: u64) {
         let owed = &self.0.owed;
         owed.store(owed.load(Ordering::Relaxed).saturating_add(fuel), Ordering::Relaxed);
-    }
-
-    /// Adds `fuel` for work whose simulated time has passed already, as the guest has waited for it: that
-    /// counts towards `cpu-time`, and takes no further time.
-    pub fn charge_waited(&self, fuel: u64) {
-        let waited = &self.0.waited;
-        waited.store(waited.load(Ordering::Relaxed).wrapping_add(fuel), Ordering::Relaxed);
-        self.charge(fuel);
     }
 
     /// What is owed; from now on nothing is.
@@ -108,13 +98,11 @@ impl Bill {
     }
 
     /// The fuel that the guest had when that was last noted, less what it owes; and all that the host's
-    /// work has cost so far, what it owes included. The second wraps around. Both are as if nothing had been
-    /// [charged for what the guest has waited for](Self::charge_waited).
+    /// work has cost so far, what it owes included. The second wraps around.
     pub fn noted(&self) -> (u64, u64) {
         let owed = self.0.owed.load(Ordering::Relaxed);
-        let waited = self.0.waited.load(Ordering::Relaxed);
-        let left = self.0.left.load(Ordering::Relaxed).saturating_sub(owed).wrapping_add(waited);
-        (left, self.0.paid.load(Ordering::Relaxed).wrapping_add(owed).wrapping_sub(waited))
+        let left = self.0.left.load(Ordering::Relaxed).saturating_sub(owed);
+        (left, self.0.paid.load(Ordering::Relaxed).wrapping_add(owed))
     }
 }
 
@@ -137,20 +125,5 @@ mod tests {
         bill.charge(u64::MAX);
         bill.charge(1);
         assert_eq!(bill.settle(), u64::MAX, "it does not start again from nothing");
-    }
-
-    #[test]
-    fn what_a_guest_has_waited_for_is_owed_and_is_no_computing() {
-        let bill = Bill::default();
-        bill.note_left(1_000);
-        bill.charge(40);
-        let before = bill.noted();
-        bill.charge_waited(300);
-        assert_eq!(bill.noted(), before);
-        let owed = bill.settle();
-        assert_eq!(owed, 340);
-        bill.note_paid(owed);
-        bill.note_left(1_000 - owed);
-        assert_eq!(bill.noted(), before);
     }
 }

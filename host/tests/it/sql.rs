@@ -113,6 +113,62 @@ fn a_statement_that_fails_says_why_and_what_to_write() {
     let finished = files.sql(&["inventry"]);
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("did you mean \"inventory\"?"), "{}", finished.stderr);
+    let finished = files.sql(&["x", "SELECT 1"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("known databases: \"inventory\""), "{}", finished.stderr);
+}
+
+#[test]
+fn the_caret_stands_at_the_word_that_is_wrong() {
+    let files = Files::new(&TOPOLOGY.replace("95000", "10"), SCHEMA);
+    for (statement, place) in [
+        ("SELECT skv FROM stock", "[statement:1:8]"),
+        ("SELECT id\nFROM stock\nWHERE available = 1 AND skv = 'x'", "[statement:3:25]"),
+        ("SELECT id, array_agg(sku) FROM stock", "[statement:1:12]"),
+        ("SELECT nosuch(sku) FROM stock", "[statement:1:8]"),
+        ("UPDATE stock SET price = 1", "[statement:1:18]"),
+        ("INSERT INTO stock (sku, price) VALUES ('a', 1)", "[statement:1:25]"),
+        ("SELECT * FROM stok", "[statement:1:15]"),
+        ("SELECT s.id FROM stock s, stock t WHERE sku = 'a'", "[statement:1:41]"),
+        ("SELECT 1 FROM stock WHERE sku SIMILAR TO 'a'", "[statement:1:27]"),
+        ("SELECT sku, count(*) FROM stock", "[statement:1:8]"),
+        ("SELECT id FROM stock WHERE id = 'x'", "[statement:1:33]"),
+        ("SELECT 1;\nSELECT 2, skv FROM stock", "[statement:2:11]"),
+    ] {
+        let finished = files.sql(&["inventory", statement]);
+        assert_eq!(finished.code, Some(2), "{statement}");
+        assert!(finished.stderr.contains(place), "{statement}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn the_last_line_says_how_many_statements_ran_before_the_one_that_failed() {
+    let files = Files::new(&TOPOLOGY.replace("95000", "10"), SCHEMA);
+    let last = |statements: &str| {
+        let finished = files.sql(&["inventory", statements]);
+        assert_eq!(finished.code, Some(2), "{statements}");
+        finished.stderr.lines().last().expect("a line").to_owned()
+    };
+    assert_eq!(last("SELECT skv FROM stock; SELECT 1"), "nothing was done: 1 problem");
+    assert_eq!(
+        last("SELECT 1; DELETE FROM stock; SELECT skv FROM stock; SELECT 2"),
+        "stopped after 2 of 4 statements: 1 problem"
+    );
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_and_not_printed_as_nothing() {
+    let files = Files::new(&TOPOLOGY.replace("95000", "10"), SCHEMA);
+    for (statement, code) in [
+        ("SELECT 'NaN'::float8", "22003"),
+        ("SELECT 1e308 * 10", "22003"),
+        ("SELECT chr(0)", "54000"),
+        ("SELECT U&'\\0000'", "22021"),
+    ] {
+        let finished = files.sql(&["inventory", statement, "--json"]);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{statement}");
+        assert!(finished.stderr.contains(&format!("SQLSTATE {code}")), "{}", finished.stderr);
+    }
 }
 
 #[test]

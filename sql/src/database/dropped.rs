@@ -15,6 +15,8 @@ use crate::value::Value;
 /// An index that is gone for a time.
 pub(super) struct Dropped {
     index: Index,
+    /// How often it was dropped and not restored. None: it could not be made again.
+    times: usize,
     /// The tables without their rows, with the index: a plan depends on these alone.
     before: Engine,
     /// Whether a statement would use the index, by its text as SQLite reads it.
@@ -23,12 +25,16 @@ pub(super) struct Dropped {
 
 impl Database {
     /// Drops an index for a time; [`restore_index`](Self::restore_index) creates it again. Open transactions
-    /// go on.
+    /// go on. One that is dropped already comes back when it was restored as often as it was dropped.
     ///
     /// # Errors
     /// There is no such index, or it keeps values unique.
     pub fn drop_index(&mut self, name: &str) -> Result<()> {
         let Some(index) = self.catalogue.indexes.get(name).cloned() else {
+            if let Some(dropped) = self.dropped.get_mut(name) {
+                dropped.times += 1;
+                return Ok(());
+            }
             let message = format!("index \"{name}\" does not exist");
             let known: Vec<&str> = self.catalogue.indexes.keys().map(String::as_str).collect();
             let hint = format!("there are: {}", known.join(", "));
@@ -44,7 +50,9 @@ impl Database {
         let before = self.engine.without_rows(&self.bounds)?;
         self.engine.batch(&format!("DROP INDEX {}", quoted(name)))?;
         self.catalogue.indexes.remove(name);
-        self.dropped.insert(name.to_owned(), Dropped { index, before, uses: BTreeMap::new() });
+        // A statement may have made it anew while it was dropped.
+        let times = self.dropped.get(name).map_or(0, |dropped| dropped.times) + 1;
+        self.dropped.insert(name.to_owned(), Dropped { index, times, before, uses: BTreeMap::new() });
         self.schema_changed();
         Ok(())
     }
@@ -70,15 +78,22 @@ impl Database {
         uses
     }
 
-    /// Creates an index again, if its table is still there; gives what that took.
+    /// Creates an index again, if its table is still there and nobody else has dropped it for a time; gives
+    /// what that took.
     ///
     /// # Errors
-    /// It was not dropped, or the database is full.
+    /// It was not dropped, or the database is full: then the index is tried again when it is dropped and
+    /// restored once more.
     pub fn restore_index(&mut self, name: &str) -> Result<Work> {
-        let Some(Dropped { index, .. }) = self.dropped.remove(name) else {
+        let Some(dropped) = self.dropped.get_mut(name) else {
             let message = format!("index \"{name}\" was not dropped for a time");
             return Err(Failure::new(sqlstate::UNDEFINED_OBJECT, message));
         };
+        dropped.times = dropped.times.saturating_sub(1);
+        if dropped.times > 0 {
+            return Ok(Work::default());
+        }
+        let index = dropped.index.clone();
         let mut work = Work::default();
         if self.catalogue.tables.contains_key(&index.table) && !self.catalogue.has_relation(name) {
             self.enter(None)?;
@@ -91,6 +106,7 @@ impl Database {
             self.catalogue.indexes.insert(name.to_owned(), index);
             self.schema_changed();
         }
+        self.dropped.remove(name);
         Ok(work)
     }
 }
@@ -104,7 +120,6 @@ impl Engine {
     /// Another one with the same tables, views and indexes, and no rows.
     fn without_rows(&self, bounds: &Bounds) -> Result<Self> {
         let shared = Shared::default();
-        shared.allow(u64::MAX);
         let empty = Self::open(&shared, bounds).map_err(crate::failure::of)?;
         let made =
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid";

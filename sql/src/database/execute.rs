@@ -6,11 +6,12 @@ mod values;
 
 use std::sync::Arc;
 
-use super::{Blocked, Call, Database, Done, Failed, Outcome, no_transaction};
+use super::{Blocked, Call, Database, Done, Failed, Of, Outcome, no_transaction};
 use crate::engine::{Rows, Work};
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::lock::{Row, Strength, TableMode, Transaction};
+use crate::place;
 use crate::state::Written;
 use crate::statement::Statement;
 use crate::translate::{Control, Plan, Run};
@@ -34,11 +35,14 @@ impl Database {
         params: &[Value],
         call: Call,
     ) -> Outcome {
-        let outcome = match self.ready(transaction, statement) {
+        let mut outcome = match self.ready(transaction, statement) {
             Ok(statement) => self.dispatch(transaction, &statement, params, call),
             Err(failure) => self.failed(transaction, failure, Work::default()),
         };
-        let single = transaction.filter(|own| self.open.get(own).is_some_and(|open| open.single));
+        if let Outcome::Failed(failed) = &mut outcome {
+            place::locate(&mut failed.failure, statement.text());
+        }
+        let single = transaction.filter(|own| self.open.get(own).is_some_and(|open| open.of == Of::Waiting));
         let Some(single) = single else { return outcome };
         match outcome {
             Outcome::Blocked(_) => outcome,
@@ -78,11 +82,10 @@ impl Database {
         params: &[Value],
         call: Call,
     ) -> Outcome {
-        let began =
-            transaction.and_then(|own| self.open.get(&own)).map_or(call.now, |open| match open.single {
-                true => call.now,
-                false => open.began,
-            });
+        let began = transaction.and_then(|own| self.open.get(&own)).map_or(call.now, |open| match open.of {
+            Of::Waiting => call.now,
+            Of::Block | Of::Alone => open.began,
+        });
         {
             let mut state = self.shared.lock();
             (state.now, state.began, state.current) = (call.now, began, transaction);
@@ -179,7 +182,7 @@ impl Database {
             state.watching = watching;
             state.wrote.clear();
         }
-        self.shared.allow(call.steps.unwrap_or(u64::MAX).min(self.bounds.steps));
+        self.shared.limit(call.steps.unwrap_or(u64::MAX).min(self.bounds.steps), self.interrupt.clone());
         let ran = match self.engine.prepare(&run.sql) {
             Ok(mut prepared) => {
                 let columns = || described(&prepared, run, &self.catalogue);
@@ -188,7 +191,7 @@ impl Database {
             }
             Err(failure) => (Work::default(), Err(failure)),
         };
-        self.shared.allow(u64::MAX);
+        self.shared.lift();
         self.shared.lock().watching = false;
         ran
     }
@@ -331,11 +334,7 @@ impl Database {
             return Ok(own);
         }
         let now = self.shared.lock().now;
-        let own = self.begin(now)?;
-        if let Some(open) = self.open.get_mut(&own) {
-            open.single = true;
-        }
-        Ok(own)
+        self.begin_for(Of::Waiting, now)
     }
 }
 

@@ -4,6 +4,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{Call, Database, Outcome};
 use crate::error::{Failure, Place, Problem, Result, sqlstate};
+use crate::place;
 use crate::state::Sequence;
 use crate::statement::{Class, Column, Statement};
 use crate::text;
@@ -60,7 +61,10 @@ impl Database {
             else {
                 continue;
             };
-            let Err(failure) = self.run_part(part, now) else { continue };
+            let Err(mut failure) = self.run_part(part, now) else { continue };
+            if failure.sqlstate.starts_with("42") {
+                place::locate_in(&mut failure, part);
+            }
             missing.extend(created(part));
             let follows = failure.sqlstate == sqlstate::UNDEFINED_TABLE
                 && missing.iter().any(|name| failure.message.contains(&format!("\"{name}\"")));

@@ -33,6 +33,7 @@ pub(super) fn define(connection: &Connection, most: usize) -> rusqlite::Result<(
     })?;
     pure(connection, "pg_split_part", 3, |args| split_part(&of(args, 0), &of(args, 1), whole(args, 2)?))?;
     pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&of(args, 1)))))?;
+    pure(connection, "pg_chr", 1, |args| character(whole(args, 0)?))?;
     pure(connection, "pg_to_hex", 1, |args| Ok(Value::Text(format!("{:x}", whole(args, 0)?))))
 }
 
@@ -116,6 +117,19 @@ fn substring(args: &[Value]) -> Result<Value> {
     let count = usize::try_from(end.saturating_sub(first)).unwrap_or(0);
     let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX);
     Ok(Value::Text(text.chars().skip(skipped).take(count).collect()))
+}
+
+fn character(number: i64) -> Result<Value> {
+    let refused = |message: String| {
+        Err(Failure::new(sqlstate::LIMIT, message).hint("give a number of Unicode from 1 to 1114111"))
+    };
+    if number == 0 {
+        return refused("null character not permitted".to_owned());
+    }
+    match u32::try_from(number).ok().and_then(char::from_u32) {
+        Some(character) => Ok(Value::Text(character.to_string())),
+        None => refused(format!("requested character not valid for encoding: {number}")),
+    }
 }
 
 fn split_part(text: &str, delimiter: &str, at: i64) -> Result<Value> {

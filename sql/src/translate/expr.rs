@@ -4,6 +4,7 @@ use sqlparser::ast::{AccessExpr, CaseWhen, DataType, Expr, Ident, Query, Value a
 
 use super::{Translator, folded, literal, quoted, undefined_column};
 use crate::error::{Failure, Result, sqlstate};
+use crate::failure;
 use crate::types::{Category, Type, convert};
 use crate::value::Value;
 
@@ -93,6 +94,10 @@ impl Translator<'_> {
         let place = value.span.start;
         let text = match &value.value {
             Literal::Number(digits, _) => {
+                if digits.parse().is_ok_and(f64::is_infinite) {
+                    let failure = convert(Value::Text(digits.clone()), Type::Float8, false);
+                    return failure.map(|_| ()).map_err(|failure| failure.at(place.line, place.column));
+                }
                 self.put(digits);
                 return Ok(());
             }
@@ -123,11 +128,10 @@ impl Translator<'_> {
         // A text for a number must read as one; what is too long for a column is said by the assignment.
         let value = convert(Value::Text(text.clone()), expected, false)
             .map_err(|failure| failure.at(place.line, place.column))?;
-        let json = matches!(expected, Type::Json | Type::Jsonb);
-        self.constant(&value);
-        if json && text.contains('\0') {
-            return Err(Failure::new(sqlstate::INVALID_TEXT, "JSON cannot hold the character NUL"));
+        if text.contains('\0') {
+            return Err(failure::nul().at(place.line, place.column));
         }
+        self.constant(&value);
         Ok(())
     }
 
@@ -136,8 +140,7 @@ impl Translator<'_> {
             Value::Null => self.put("NULL"),
             Value::Bool(truth) => self.put(if *truth { "TRUE" } else { "FALSE" }),
             Value::Int(number) => self.put(&number.to_string()),
-            Value::Float(number) if number.is_finite() => self.put(&format!("{number:?}")),
-            Value::Float(number) => self.put(if *number > 0.0 { "9e999" } else { "-9e999" }),
+            Value::Float(number) => self.put(&format!("{number:?}")),
             Value::Text(text) => self.put(&literal(text)),
             Value::Bytes(bytes) => {
                 self.put("X'");

@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{
     Distinct, Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, LockClause, ObjectName, OrderByExpr,
-    OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, With,
+    OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    With,
 };
 
 use super::relation::column_name;
@@ -63,6 +64,28 @@ impl Translator<'_> {
         };
         self.ctes.truncate(outer);
         Ok(outputs)
+    }
+
+    /// WITH … before an INSERT, an UPDATE or a DELETE.
+    pub(super) fn with_change(mut self, query: &Query, change: &Statement) -> Result<Run> {
+        let odd = query.order_by.is_some()
+            || query.limit_clause.is_some()
+            || query.fetch.is_some()
+            || !query.locks.is_empty();
+        if odd {
+            let hint = "put ORDER BY, LIMIT and FOR UPDATE into a query of the WITH";
+            return Err(Failure::unsupported("a clause behind this change of rows", hint));
+        }
+        self.changes_rows = true;
+        if let Some(with) = &query.with {
+            self.with(with)?;
+        }
+        match change {
+            Statement::Insert(insert) => self.top_insert(insert),
+            Statement::Update(update) => self.top_update(update),
+            Statement::Delete(delete) => self.top_delete(delete),
+            _ => Err(Failure::unsupported("this statement behind WITH", "use INSERT, UPDATE or DELETE")),
+        }
     }
 
     fn with(&mut self, with: &With) -> Result<()> {

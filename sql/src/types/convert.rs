@@ -105,10 +105,23 @@ fn float(value: Value, to: Type) -> Result<Value> {
     let number = match value {
         Value::Float(number) => number,
         Value::Int(number) => number as f64,
-        Value::Text(text) => text.trim().parse::<f64>().map_err(|_| invalid(to, &text))?,
+        Value::Text(text) => {
+            let number = text.trim().parse::<f64>().map_err(|_| invalid(to, &text))?;
+            if !number.is_finite() {
+                return Err(not_finite(&text, to));
+            }
+            number
+        }
         other => return Err(mismatch(&other, to)),
     };
-    Ok(Value::Float(if to == Type::Float4 { f64::from(number as f32) } else { number }))
+    let number = if to == Type::Float4 { f64::from(number as f32) } else { number };
+    if number.is_finite() { Ok(Value::Float(number)) } else { Err(out_of_range(to)) }
+}
+
+/// `NaN`, `Infinity`, or a number that is too large.
+fn not_finite(text: &str, to: Type) -> Failure {
+    let message = format!("\"{}\" is out of range for type {}", text.trim(), to.name());
+    Failure::new(sqlstate::OUT_OF_RANGE, message).hint("numbers are finite here: use NULL for an unknown one")
 }
 
 /// Rounds to the digits behind the point, half away from zero.
@@ -145,7 +158,7 @@ pub(crate) fn text(value: Value) -> String {
         Value::Null => String::new(),
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Float(number) => float_text(number),
+        Value::Float(number) => number.to_string(),
         Value::Text(text) => text,
         Value::Bytes(bytes) => {
             let mut text = String::from("\\x");
@@ -154,16 +167,6 @@ pub(crate) fn text(value: Value) -> String {
             }
             text
         }
-    }
-}
-
-fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        "NaN".to_owned()
-    } else if number.is_infinite() {
-        if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
-    } else {
-        format!("{number}")
     }
 }
 

@@ -120,3 +120,31 @@ SAVEPOINT a;
 LOCK TABLE parent;
 EXPLAIN ANALYZE SELECT 1;
 SELECT 1; SELECT 2;
+-- Numbers that are none, and characters that no text has
+SELECT 'NaN'::float8;
+SELECT 'Infinity'::float8, 1;
+SELECT '-inf'::real;
+SELECT 1e999;
+SELECT '1e999'::numeric;
+SELECT '1e39'::real;
+SELECT 1e308 * 10;
+SELECT sum(x) FROM (VALUES (1e308), (1e308)) AS v(x);
+SELECT (1e308 * 10)::text;
+SELECT greatest(1e308 * 10, 1);
+SELECT trunc(1e300, 300), round(-1e308 * 10);
+SELECT exp(1000);
+SELECT chr(0);
+SELECT chr(-1), chr(65);
+SELECT chr(1114112);
+SELECT chr(55296);
+SELECT chr(65), chr(8364), chr(NULL);
+SELECT E'a\000b';
+SELECT U&'a\0000b';
+SELECT '{"a":"\u0000"}'::json ->> 'a';
+SELECT nothing, name FROM parent
+WHERE other = 1;
+SELECT 1 AS one,
+  nofunction(1);
+SELECT name
+FROM parent WHERE name SIMILAR TO 'a';
+SELECT name -> 'a' ~ 'b' FROM parent;

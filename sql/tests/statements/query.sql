@@ -73,3 +73,16 @@ SELECT nextval('stock_id_seq'), currval('stock_id_seq'), setval('stock_id_seq', 
 DROP TABLE stock;
 DROP VIEW eu;
 DROP TABLE stock;
+-- A WITH before a change of rows
+CREATE TABLE kept (sku TEXT PRIMARY KEY, n INT NOT NULL);
+WITH low AS (SELECT 'a' AS sku, 1 AS n UNION ALL SELECT 'b', 2) INSERT INTO kept SELECT sku, n FROM low RETURNING sku;
+WITH low AS (SELECT 'b' AS sku) INSERT INTO kept (sku, n) SELECT low.sku, 5 FROM low ON CONFLICT (sku) DO UPDATE SET n = excluded.n;
+WITH more(sku, by) AS (VALUES ('a', 10), ('b', 20)) UPDATE kept SET n = n + more.by FROM more WHERE more.sku = kept.sku RETURNING kept.sku, n;
+WITH most AS (SELECT max(n) AS n FROM kept) UPDATE kept SET n = 0 WHERE n = (SELECT n FROM most);
+WITH gone AS (SELECT sku FROM kept WHERE n = 0) DELETE FROM kept WHERE sku IN (SELECT sku FROM gone) RETURNING sku;
+WITH gone AS (SELECT 'a' AS sku) DELETE FROM kept USING gone WHERE gone.sku = kept.sku;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) INSERT INTO kept SELECT 'n' || i, i FROM n;
+EXPLAIN WITH one AS (SELECT 1 AS n) DELETE FROM kept WHERE n IN (SELECT n FROM one);
+SELECT * FROM kept ORDER BY sku;
+WITH gone AS (DELETE FROM kept RETURNING sku) SELECT count(*) FROM gone;
+WITH gone AS (SELECT 1 AS n) INSERT INTO missing SELECT n FROM gone;

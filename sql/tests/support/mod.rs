@@ -56,6 +56,11 @@ impl Sessions {
         execute(&mut self.database, Some(self.open[session]), sql)
     }
 
+    /// The session has ended its transaction, and begins another one.
+    pub fn begin(&mut self, session: usize) {
+        self.open[session] = self.database.begin(0).expect("it begins");
+    }
+
     /// Outside of a transaction.
     pub fn alone(&mut self, sql: &str) -> Outcome {
         execute(&mut self.database, None, sql)

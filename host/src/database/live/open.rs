@@ -11,7 +11,9 @@ use super::{Answer, Client, Leg, Live};
 pub struct Open {
     pub(super) live: Rc<Live>,
     pub(super) own: Option<Transaction>,
-    /// Whether a statement of it has changed rows.
+    /// It is that of one statement outside of transactions, if the statement needs one.
+    pub(super) alone: bool,
+    /// Whether a statement of it has changed rows or tables.
     pub(super) wrote: bool,
     /// The life of the server that has it.
     pub(super) life: u64,
@@ -38,6 +40,7 @@ impl Open {
     pub fn fail(&self) {
         if let Some(own) = self.own {
             self.live.engine.tell(move |database| database.cancel(own));
+            self.live.ended(own);
         }
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
-use simhost_sql::{Blocked, Call, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
+use simhost_sql::{Blocked, Call, Class, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
 
 use super::{Answer, Client, Leg, Live, Open, failure};
 use crate::database::engine::{Asked, Ran};
@@ -14,6 +14,17 @@ use crate::sched;
 
 /// How long a statement waits for a lock before it looks for a deadlock: PostgreSQL's `deadlock_timeout`.
 const DEADLOCK_TIMEOUT: Nanos = 1_000_000_000;
+
+/// A statement among those that wait, which leaves them when it is dropped: nobody waits for it then.
+struct Queued<'a>(Option<&'a Live>);
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if let Some(live) = self.0 {
+            live.waiting.borrow_mut().retain(|(_, waits)| !waits.is_abandoned());
+        }
+    }
+}
 
 impl Live {
     /// The statement on its way there, in its turn, and paid.
@@ -25,6 +36,7 @@ impl Live {
         client: &dyn Client,
     ) -> Answer {
         let until = self.settings.statement_timeout.map(|timeout| self.sched.now().saturating_add(timeout));
+        let changes_tables = matches!(statement.class(), Class::Ddl | Class::Truncate);
         // Faults that hold a table which it has waited for.
         let mut held_by = Vec::new();
         let mut locked = 0;
@@ -45,7 +57,7 @@ impl Live {
             let Ran { outcome, missed } = self.engine.execute(asked).await;
             let (result, work) = match outcome {
                 Outcome::Done(done) => {
-                    open.wrote |= statement.writes() && done.affected > 0;
+                    open.wrote |= statement.writes() && (done.affected > 0 || changes_tables);
                     let work = done.work;
                     (Ok(done), work)
                 }
@@ -67,13 +79,20 @@ impl Live {
             let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
             // What the engine took in real time is a part of it.
             let paid = began.saturating_add(self.bill(work, rows, client));
+            // What has changed tables outside of transactions is not taken back.
             if result.is_ok()
+                && !(changes_tables && open.alone)
                 && let Some(until) = until.filter(|until| *until < paid)
             {
                 self.sched.sleep_until(until).await;
                 return Answer { result: Err(self.timed_out(open)), work, locked };
             }
             self.sched.sleep_until(paid).await;
+            // A failure has released locks, and so has ROLLBACK TO.
+            let releases = result.is_err() || statement.class() == Class::Savepoint;
+            if let Some(own) = open.own.filter(|_| releases) {
+                self.ended(own);
+            }
             return Answer { result, work, locked };
         }
     }
@@ -89,6 +108,7 @@ impl Live {
     fn timed_out(&self, open: &Open) -> Failure {
         if let Some(own) = open.own {
             self.engine.tell(move |database| database.cancel(own));
+            self.ended(own);
         }
         failure("57014", "canceling statement due to statement timeout")
     }
@@ -99,12 +119,17 @@ impl Live {
         let began = self.sched.now();
         let lock_until = self.settings.lock_timeout.map(|timeout| began.saturating_add(timeout));
         let mut look = Some(began.saturating_add(DEADLOCK_TIMEOUT));
+        // It is dropped last, when nobody listens any more.
+        let mut queued = Queued(Some(self));
         let (send, mut free) = sched::oneshot();
         self.waiting.borrow_mut().push((by, send));
         loop {
             let next = [until, lock_until, look].into_iter().flatten().min().unwrap_or(Nanos::MAX);
             match select(free, self.sched.sleep_until(next)).await {
-                Either::Left(_) => return Ok(()),
+                Either::Left(_) => {
+                    queued.0 = None;
+                    return Ok(());
+                }
                 Either::Right(((), waits)) => free = waits,
             }
             let now = self.sched.now();
@@ -112,6 +137,7 @@ impl Live {
             if over(look) {
                 look = None;
                 if let Some(failure) = self.engine.ask(|database| database.deadlock(transaction)).await {
+                    self.ended(transaction);
                     return Err(failure);
                 }
             }
@@ -122,9 +148,8 @@ impl Live {
             } else {
                 continue;
             };
-            drop(free);
-            self.waiting.borrow_mut().retain(|(_, waits)| !waits.is_abandoned());
             self.engine.tell(move |database| database.cancel(transaction));
+            self.ended(transaction);
             return Err(given_up);
         }
     }
@@ -147,7 +172,7 @@ impl Live {
         ended
     }
 
-    /// Statements that wait for this transaction try again.
+    /// Statements that wait for this transaction try again: it has ended, or released locks.
     pub(super) fn ended(&self, own: Transaction) {
         let mut waiting = self.waiting.borrow_mut();
         // Who has given up is gone.

@@ -1,5 +1,8 @@
 //! Statements on the simulated clock, without guests.
 
+mod failed;
+mod overlap;
+
 use super::*;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::model::{Cost, DatabaseFault, Distribution, TableLock};

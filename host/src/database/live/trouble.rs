@@ -62,7 +62,8 @@ impl Live {
             DatabaseFault::DropIndex { index: (index, _) } => {
                 let is_dropped = Arc::new(AtomicBool::new(false));
                 let (dropped, name) = (Arc::clone(&is_dropped), index.clone());
-                // A statement may have dropped it before.
+                // A statement may have dropped it before. Another fault that has is counted: the index comes
+                // back with the last of them.
                 self.engine.tell(move |database| {
                     dropped.store(database.drop_index(&name).is_ok(), Ordering::Relaxed);
                 });
@@ -98,7 +99,8 @@ impl Live {
         match what {
             What::Missing { index, is_dropped } => self.engine.tell(move |database| {
                 if is_dropped.load(Ordering::Relaxed) {
-                    // A database that has no room for it any more goes on without it.
+                    // A database that has no room for it any more goes on without it, until it is dropped
+                    // and restored once more.
                     database.restore_index(&index).ok();
                 }
             }),
@@ -131,7 +133,8 @@ impl Live {
         }
     }
 
-    /// The server ends: connections break, and what was not committed is gone.
+    /// The server ends: connections break, and what was not committed is gone, the lock of a `lock-table`
+    /// fault with it, whose session was one of this server.
     fn end_server(&self, fault: usize) {
         self.ended_by.set(Some(fault));
         // An engine that cannot roll back has nothing to roll back.
@@ -151,10 +154,16 @@ impl Live {
         failure("57P01", "terminating connection due to administrator command")
     }
 
-    /// The fault by which no server is there.
-    pub(super) fn down_by(&self) -> Option<usize> {
-        let troubles = self.troubles.borrow();
-        troubles.iter().find(|trouble| matches!(trouble.what, What::Down)).map(|trouble| trouble.fault)
+    /// Whether no server is there.
+    pub(super) fn is_down(&self) -> bool {
+        self.troubles.borrow().iter().any(|trouble| matches!(trouble.what, What::Down))
+    }
+
+    /// A connection is refused as no server is there.
+    pub(super) fn strike_for_down(&self, client: &dyn Client) {
+        for trouble in self.troubles.borrow().iter().filter(|trouble| matches!(trouble.what, What::Down)) {
+            client.struck(trouble.fault, None);
+        }
     }
 
     /// Connections that clients may have.

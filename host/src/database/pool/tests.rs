@@ -79,7 +79,11 @@ fn take(sched: &Sched, pool: &Rc<Pool>, client: &Noted) -> Option<Connection> {
 }
 
 fn hold(pool: &Rc<Pool>, connections: u32, strength: impl Fn(Nanos) -> f64 + 'static) {
-    pool.live.begin_fault(6, &DatabaseFault::HoldConnections { connections }, Box::new(strength));
+    hold_by(6, pool, connections, strength);
+}
+
+fn hold_by(fault: usize, pool: &Rc<Pool>, connections: u32, strength: impl Fn(Nanos) -> f64 + 'static) {
+    pool.live.begin_fault(fault, &DatabaseFault::HoldConnections { connections }, Box::new(strength));
     pool.settle();
 }
 
@@ -115,6 +119,24 @@ fn a_connection_that_a_request_has_is_held_when_it_comes_back() {
     assert!(take(&sched, &pool, &noted).is_none(), "none is left");
     drop(third);
     assert_eq!(numbers.get(), (1, 2));
+}
+
+#[test]
+fn two_faults_hold_the_sum_of_their_connections_and_each_gives_its_own_back() {
+    let (sched, pool, numbers) = pool();
+    let noted = Noted::default();
+    hold_by(6, &pool, 2, |_| 1.0);
+    hold_by(7, &pool, 2, |_| 1.0);
+    assert_eq!(numbers.get(), (0, 3), "there are no more than three");
+    assert!(take(&sched, &pool, &noted).is_none());
+    assert_eq!(noted.0.take(), [6, 7]);
+    for (fault, held) in [(6, 2), (7, 0)] {
+        pool.live.end_fault(fault);
+        pool.settle();
+        assert_eq!(numbers.get(), (3 - held, held));
+        let free: Vec<_> = (held..3).filter_map(|_| take(&sched, &pool, &noted)).collect();
+        assert!(free.len() == (3 - held) as usize && noted.0.borrow().is_empty());
+    }
 }
 
 #[test]

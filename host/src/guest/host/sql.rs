@@ -29,8 +29,9 @@ use span::{Asker, SYSTEM, Unconnected};
 use values::{given, price, refusal, taken};
 use way::{Asked, Way};
 
-/// What the host computes for a step of a database: nanoseconds, rounded up.
-const STEP: u64 = 10;
+/// Steps of the statements of one request. Waiting for a database is no computing of the guest, and
+/// simulated time may be free, so this is what bounds the real time of a loop of statements.
+const STEPS: u64 = 100_000_000;
 
 /// Transactions that a worker has open at a time.
 const TRANSACTIONS: usize = 64;
@@ -39,6 +40,8 @@ const TRANSACTIONS: usize = 64;
 pub struct State {
     open: BTreeMap<u32, Held>,
     last: Option<(Work, Rc<Live>, Arc<Statement>)>,
+    /// Steps of this request's statements.
+    steps: u64,
 }
 
 /// An open transaction, and the connection below it: that is given back when the transaction has ended.
@@ -49,13 +52,14 @@ struct Held {
 
 impl State {
     pub const fn new(_: &Identity) -> Self {
-        Self { open: BTreeMap::new(), last: None }
+        Self { open: BTreeMap::new(), last: None, steps: 0 }
     }
 
     /// The request has ended: what it left open is rolled back.
     pub fn finish(&mut self) {
         self.open.clear();
         self.last = None;
+        self.steps = 0;
     }
 }
 
@@ -269,14 +273,24 @@ fn rolled_back() -> Failure {
     }
 }
 
+/// The request has used up what its statements may take.
+fn spent() -> Failure {
+    Failure {
+        sqlstate: "54000",
+        message: format!("the statements of this request have taken more than {STEPS} steps"),
+        hint: Some("add an index or a LIMIT, or ask less in one request".to_owned()),
+        place: None,
+    }
+}
+
 impl GuestState {
     /// Charges for the work of a statement, and gives the guest its result.
     fn answered(&mut self, asked: Asked) -> Result<sql::Rows, sql::Error> {
         let Asked { work, result, of } = asked;
         let local = self.local.get_mut();
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
-        // The database has taken the time of its steps, and the guest has waited for it.
-        self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
+        let steps = &mut local.interfaces.sql.steps;
+        *steps = steps.saturating_add(work.steps);
         let done = result.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
         let cells = done.rows.iter().flatten().map(Value::weight).sum();
         self.charge(bill::bytes(cells));
@@ -310,6 +324,7 @@ impl Local {
         Ok(Way {
             sched: self.host.sched.clone(),
             begins,
+            is_spent: self.interfaces.sql.steps >= STEPS,
             span: Cell::new(span),
             asker: Asker { host: Rc::clone(&self.host), process: self.process, origin },
             chance: scope.trace.chance(Purpose::Statement, id),

@@ -103,6 +103,73 @@ fn a_transaction_is_all_or_nothing_and_one_that_is_left_open_is_nothing() {
 }
 
 #[test]
+fn a_text_without_a_statement_has_neither_summary_nor_text() {
+    let (_folder, world) = world("", "");
+    let run = world.virtually(&[&ask("", json!([])), &ask("  -- nothing\n;", json!([]))]);
+    let spans = run.named("postgresql");
+    assert_eq!(spans.len(), 2);
+    for (span, answer) in spans.into_iter().zip(&run.answers) {
+        assert_eq!((span.error_type(), &answer.json()["sqlstate"]), (&json!("42601"), &json!("42601")));
+        for key in ["db.query.summary", "db.query.text"] {
+            let value = span.attributes.get(key);
+            assert!(value.is_none_or(|value| *value != ""), "{key}: {value:?}");
+        }
+    }
+}
+
+#[test]
+fn waiting_for_a_database_is_no_computing_and_has_a_bound_of_its_own() {
+    let (_folder, world) = world("cost = { step = '1ns' }", "");
+    // Some seven million steps each take seventy milliseconds of a processor.
+    let count = "SELECT count(*) FROM generate_series(1, 1200000)";
+    let run = world.with("[limits]\ncpu-time = '20ms'").virtually(&[&within(&[count], "commit")]);
+    let answer = run.answers[0].json();
+    assert_eq!((run.statuses(), &answer["end"]["sqlstate"]), (vec![200], &Value::Null), "{answer}");
+}
+
+#[test]
+fn the_statements_of_a_request_end_when_they_have_taken_too_many_steps() {
+    let (_folder, world) = world("cost = { step = '1ns' }", "");
+    let count = "SELECT count(*) FROM generate_series(1, 3400000)";
+    let few = ask("SELECT 1", json!([]));
+    let run = world.virtually(&[&within(&[count; 6], "rollback"), &few]);
+    let answer = run.answers[0].json();
+    let results = answer["results"].as_array().expect("results");
+    let codes: Vec<&Value> = results.iter().map(|result| &result["sqlstate"]).collect();
+    assert_eq!(codes.first(), Some(&&Value::Null), "{answer}");
+    assert!(codes.contains(&&json!("54000")), "{answer}");
+    assert_eq!(run.statuses(), [200; 2], "the next request begins anew");
+    assert_eq!(run.answers[1].json()["rows"], json!([[1]]));
+}
+
+#[test]
+fn hostile_statements_of_a_guest_fail_with_a_name_and_the_next_one_runs() {
+    let (_folder, world) = world("cost = { step = '1ns' }", "");
+    let hostile = [
+        ("SELECT pg_sleep(1e9)".to_owned(), "0A000"),
+        ("ATTACH 'x.db' AS x".to_owned(), "0A000"),
+        ("SELECT readfile('/etc/passwd')".to_owned(), "42883"),
+        ("SELECT zeroblob(1000000000)".to_owned(), "42883"),
+        ("SELECT repeat('x', 1000000000)".to_owned(), "54000"),
+        ("SELECT 'a' LIKE repeat('%a', 100000)".to_owned(), "54000"),
+        (format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000)), "54001"),
+        ("SELECT strpos(repeat('a', 900000), repeat('a', 450000) || 'b') / 0".to_owned(), "22012"),
+        ("SELECT * FROM generate_series(1, 10000000)".to_owned(), "54000"),
+        ("SELECT 'Infinity'::float8".to_owned(), "22003"),
+        ("SELECT (a.available).x FROM stock a".to_owned(), "0A000"),
+    ];
+    let good = ask("SELECT count(*) FROM stock", json!([]));
+    let mut requests: Vec<String> = hostile.iter().map(|(text, _)| ask(text, json!([]))).collect();
+    requests.push(good);
+    let run = world.virtually(&requests.iter().map(String::as_str).collect::<Vec<_>>());
+    for ((text, code), answer) in hostile.iter().zip(&run.answers) {
+        let shown = &text[..text.len().min(60)];
+        assert_eq!(answer.json()["sqlstate"], *code, "{shown}: {}", answer.json());
+    }
+    assert_eq!(run.answers[hostile.len()].json()["rows"], json!([[500]]));
+}
+
+#[test]
 fn a_database_that_the_service_has_not_is_named() {
     let (_folder, world) = world("", "");
     let run = world.virtually(&["POST /sql/stock {\"statement\": \"SELECT 1\"}"]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Outcome, nothing};
-use crate::database::{Call, Database, Done, no_transaction};
+use crate::database::{Call, Database, Done, Savepoint, no_transaction};
 use crate::engine::Work;
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
@@ -27,8 +27,7 @@ impl Database {
     }
 
     pub(super) fn run_ddl(&mut self, transaction: Option<Transaction>, ddl: &Ddl, call: Call) -> Outcome {
-        let single = transaction.is_none_or(|own| self.open.get(&own).is_some_and(|open| open.single));
-        if !single {
+        if !self.is_alone(transaction) {
             let failure =
                 Failure::unsupported("a change of the schema in a transaction", "run it outside of one");
             return self.failed(transaction, failure, Work::default());
@@ -61,9 +60,9 @@ impl Database {
     /// Runs a statement without a result, and adds what it took.
     fn counted(&self, sql: &str, steps: u64, work: &mut Work) -> Result<()> {
         let mut prepared = self.engine.prepare(sql)?;
-        self.shared.allow(steps);
+        self.shared.limit(steps, self.interrupt.clone());
         let (took, result) = self.engine.run(&mut prepared, &[], &self.bounds);
-        self.shared.allow(u64::MAX);
+        self.shared.lift();
         work.steps += took.steps;
         work.scanned += took.scanned;
         work.sorts += took.sorts;
@@ -83,10 +82,11 @@ impl Database {
             return blocked;
         }
         let mut work = Work::default();
-        let emptied =
-            self.enter(transaction).and_then(|()| self.empty_tables(transaction, tables, call, &mut work));
+        // Outside of transactions nothing has to be undone later, however many rows there are.
+        let within = transaction.filter(|_| !self.is_alone(transaction));
+        let emptied = self.enter(within).and_then(|()| self.empty_tables(within, tables, call, &mut work));
         if let Err(failure) = emptied {
-            if transaction.is_none() {
+            if within.is_none() {
                 let _ = self.engine.rollback();
             }
             return self.failed(transaction, failure, work);
@@ -153,17 +153,18 @@ impl Database {
                 self.capture(own)?;
             }
             let most = self.bounds.savepoints;
+            let held = self.shared.lock().locks.mark(own);
             let open = self.open.get_mut(&own).ok_or_else(no_transaction)?;
             if open.savepoints.len() >= most {
                 let message = format!("a transaction has at most {most} savepoints");
                 return Err(Failure::new(sqlstate::LIMIT, message).hint("release some"));
             }
-            open.savepoints.push((name.clone(), open.images.clone()));
+            open.savepoints.push(Savepoint { name: name.clone(), images: open.images.clone(), held });
             return Ok(());
         }
         let (Plan::Release(name) | Plan::RollbackTo(name)) = plan else { return Ok(()) };
         let open = self.open.get_mut(&own).ok_or_else(no_transaction)?;
-        let at = open.savepoints.iter().rposition(|(known, _)| known == name).ok_or_else(|| {
+        let at = open.savepoints.iter().rposition(|savepoint| savepoint.name == *name).ok_or_else(|| {
             Failure::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
         })?;
         if matches!(plan, Plan::Release(_)) {
@@ -171,8 +172,9 @@ impl Database {
             return Ok(());
         }
         open.savepoints.truncate(at + 1);
-        open.images = open.savepoints[at].1.clone();
+        open.images = open.savepoints[at].images.clone();
         open.failed = false;
+        self.shared.lock().locks.release_since(own, &open.savepoints[at].held);
         if self.resident == Some(own) {
             self.resident = None;
             self.engine.rollback()?;

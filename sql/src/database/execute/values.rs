@@ -6,6 +6,7 @@ use rusqlite::CachedStatement;
 
 use crate::catalogue::Catalogue;
 use crate::error::{Failure, Result, sqlstate};
+use crate::failure;
 use crate::statement::Column;
 use crate::translate::Run;
 use crate::types::{Type, convert};
@@ -19,8 +20,10 @@ pub(super) fn converted(params: &[Value], types: &[Type]) -> Result<Vec<Value>> 
         return Err(Failure::new("08P01", message).hint("give one value for each of $1, $2 …"));
     }
     let convert = |(value, kind): (&Value, &Type)| match (value, kind) {
-        (Value::Text(text), _) if text.contains('\0') => {
-            Err(Failure::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"))
+        (Value::Text(text), _) if text.contains('\0') => Err(failure::nul()),
+        (Value::Float(number), kind) if !number.is_finite() => {
+            let kind = if *kind == Type::Unknown { Type::Float8 } else { *kind };
+            convert(Value::Text(number.to_string()), kind, false)
         }
         (Value::Float(number), kind) if kind.is_integer() && libm::rint(*number) != *number => {
             let message = format!("invalid input syntax for type {}: \"{number}\"", kind.name());

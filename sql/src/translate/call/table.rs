@@ -83,7 +83,7 @@ pub(super) const SCALARS: &[Known] = &[
     Known("concat", 1, MANY, "concat", Any, Is(Type::Text)),
     Known("concat_ws", 2, MANY, "concat_ws", Any, Is(Type::Text)),
     Known("ascii", 1, 1, "unicode", Texts, Is(Type::Int4)),
-    Known("chr", 1, 1, "char", Numbers, Is(Type::Text)),
+    Known("chr", 1, 1, "pg_chr", Numbers, Is(Type::Text)),
     Known("to_hex", 1, 1, "pg_to_hex", Numbers, Is(Type::Text)),
     Known("coalesce", 1, MANY, "coalesce", Takes::Same, Same),
     Known("nullif", 2, 2, "nullif", Takes::Same, Same),

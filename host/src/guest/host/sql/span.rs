@@ -147,10 +147,12 @@ impl Sent {
         own.extend([
             KeyValue::new(attribute::DB_SYSTEM_NAME, SYSTEM),
             KeyValue::new(attribute::DB_NAMESPACE, namespace(live)),
-            KeyValue::new(attribute::DB_QUERY_SUMMARY, Text::Owned(summary.clone())),
-            KeyValue::new(attribute::DB_QUERY_TEXT, Text::Owned(text)),
-            KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(live.settings.name.clone())),
         ]);
+        // A text that is empty, or of which nothing can be read, has neither.
+        let said = [(attribute::DB_QUERY_SUMMARY, summary.clone()), (attribute::DB_QUERY_TEXT, text)];
+        let said = said.into_iter().filter(|(_, value)| !value.is_empty());
+        own.extend(said.map(|(key, value)| KeyValue::new(key, Text::Owned(value))));
+        own.push(KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(live.settings.name.clone())));
         own.extend(old.into_iter().flatten());
         let status = why.map(|why| why.said(own));
         span.status = status.unwrap_or(Status::Unset);

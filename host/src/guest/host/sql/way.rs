@@ -7,6 +7,7 @@ use std::sync::Arc;
 use simhost_sql::{Done, Failure, Statement, Value, Work};
 
 use super::span::{Asker, Sent, Unconnected};
+use super::spent;
 use crate::database::{Answer, Client, Connection, Live, NoConnection, Open, Pool};
 use crate::guest::outbound::Asking;
 use crate::model::Nanos;
@@ -19,6 +20,8 @@ pub(super) struct Way {
     pub sched: Sched,
     /// The instant to which the guest has computed.
     pub begins: Nanos,
+    /// The statements of the request may take no further steps.
+    pub is_spent: bool,
     /// The span of what is asked; none where the trace is not kept, and once it is taken.
     pub span: Cell<Option<Box<SpanRecord>>>,
     pub asker: Asker,
@@ -78,7 +81,8 @@ impl Way {
         params: &Arc<[Value]>,
     ) -> Asked {
         let mut sent = self.send(live, text);
-        let (answer, of) = match live.prepare(text).await {
+        let prepared = if self.is_spent { Err(spent()) } else { live.prepare(text).await };
+        let (answer, of) = match prepared {
             Ok(statement) => {
                 sent.describe(statement.summary(), statement.query_text());
                 let answer = match open {
