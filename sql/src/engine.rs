@@ -72,7 +72,7 @@ impl Engine {
             noted.lock().note(action, table, rowid);
         }))?;
         let looks = shared.clone();
-        connection.progress_handler(STEPS_PER_LOOK, Some(move || looks.spend(STEPS_PER_LOOK)))?;
+        connection.progress_handler(STEPS_PER_LOOK, Some(move || looks.spend(i64::from(STEPS_PER_LOOK))))?;
         connection.authorizer(Some(authorize))?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         Ok(Self { connection })

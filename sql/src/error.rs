@@ -48,6 +48,7 @@ pub mod sqlstate {
     pub const DIVISION_BY_ZERO: &str = "22012";
     pub const INVALID_CHARACTER: &str = "22021";
     pub const INVALID_PARAMETER: &str = "22023";
+    pub const INVALID_ESCAPE: &str = "22025";
     pub const INVALID_TEXT: &str = "22P02";
     pub const NOT_NULL: &str = "23502";
     pub const FOREIGN_KEY: &str = "23503";
@@ -138,10 +139,12 @@ fn known(code: &str) -> Option<&'static str> {
         DIVISION_BY_ZERO,
         INVALID_CHARACTER,
         INVALID_PARAMETER,
+        INVALID_ESCAPE,
         INVALID_TEXT,
         NOT_NULL,
         UNDEFINED_OBJECT,
         LIMIT,
+        QUERY_CANCELED,
         NOT_SUPPORTED,
     ];
     codes.into_iter().find(|known| *known == code)

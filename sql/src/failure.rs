@@ -28,6 +28,12 @@ pub(crate) fn of(error: rusqlite::Error) -> Failure {
     }
 }
 
+/// A statement has taken all steps that it may.
+pub(crate) fn canceled() -> Failure {
+    Failure::new(sqlstate::QUERY_CANCELED, "canceling statement due to statement timeout")
+        .hint("it took more steps than a statement may: add a condition, an index or a LIMIT")
+}
+
 /// A text holds the character NUL.
 pub(crate) fn nul() -> Failure {
     Failure::new(sqlstate::INVALID_CHARACTER, "invalid byte sequence for encoding \"UTF8\": 0x00")
@@ -36,10 +42,7 @@ pub(crate) fn nul() -> Failure {
 
 fn by_primary_code(code: i32, message: String) -> Failure {
     match code {
-        ffi::SQLITE_INTERRUPT => {
-            Failure::new(sqlstate::QUERY_CANCELED, "canceling statement due to statement timeout")
-                .hint("it took more steps than a statement may: add a condition, an index or a LIMIT")
-        }
+        ffi::SQLITE_INTERRUPT => canceled(),
         ffi::SQLITE_FULL => Failure::new(sqlstate::DISK_FULL, "the database has no room for more rows")
             .hint("delete rows and drop indexes"),
         ffi::SQLITE_NOMEM => {

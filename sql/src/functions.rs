@@ -1,5 +1,6 @@
 //! PostgreSQL's functions that SQLite has not, or has with another meaning.
 
+mod like;
 mod numbers;
 mod system;
 mod texts;
@@ -13,12 +14,20 @@ use crate::state::Shared;
 use crate::types::{Type, convert};
 use crate::value::Value;
 
+/// A connection that gets functions.
+struct Functions<'a> {
+    connection: &'a Connection,
+    shared: &'a Shared,
+}
+
 /// Makes all functions known to a connection.
 pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usize) -> rusqlite::Result<()> {
+    let connection = &Functions { connection, shared };
     numbers::define(connection)?;
     texts::define(connection, value_bytes)?;
-    times::define(connection, shared)?;
-    system::define(connection, shared)?;
+    like::define(connection)?;
+    times::define(connection)?;
+    system::define(connection)?;
     pure(connection, "pg_cast", 2, |args| cast(args, true))?;
     pure(connection, "pg_assign", 2, |args| cast(args, false))?;
     any(connection, "pg_required", 2, |args| match args {
@@ -132,7 +141,7 @@ fn json(value: &Value) -> String {
 
 /// A function whose value follows from its arguments, and is NULL if one of them is.
 fn pure(
-    connection: &Connection,
+    connection: &Functions<'_>,
     name: &str,
     args: i32,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
@@ -145,32 +154,44 @@ fn pure(
 
 /// A function whose value follows from its arguments, NULL or not.
 fn any(
-    connection: &Connection,
+    connection: &Functions<'_>,
     name: &str,
     args: i32,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function(name, args, flags, move |context| carried(context, &function))
+    let shared = connection.shared.clone();
+    connection
+        .connection
+        .create_scalar_function(name, args, flags, move |context| carried(context, &shared, &function))
 }
 
 /// A function that depends on more than its arguments.
 fn impure(
-    connection: &Connection,
+    connection: &Functions<'_>,
     name: &str,
     args: i32,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8;
-    connection.create_scalar_function(name, args, flags, move |context| carried(context, &function))
+    let shared = connection.shared.clone();
+    connection
+        .connection
+        .create_scalar_function(name, args, flags, move |context| carried(context, &shared, &function))
 }
 
-fn carried(context: &Context<'_>, function: &impl Fn(&[Value]) -> Result<Value>) -> rusqlite::Result<Value> {
+fn carried(
+    context: &Context<'_>,
+    shared: &Shared,
+    function: &impl Fn(&[Value]) -> Result<Value>,
+) -> rusqlite::Result<Value> {
     let args: Vec<Value> = (0..context.len()).map(|at| Value::from_ref(context.get_raw(at))).collect();
     // What has left the range is an error where PostgreSQL has one, and must not become a NULL later.
     let finite = |value: &Value| !matches!(value, Value::Float(number) if !number.is_finite());
-    let given = if args.iter().all(finite) { function(&args) } else { Err(overflow()) };
+    let given = shared.charge(args.iter().map(Value::weight).sum());
+    let given = given.and_then(|()| if args.iter().all(finite) { function(&args) } else { Err(overflow()) });
     let given = given.and_then(|value| if finite(&value) { Ok(value) } else { Err(overflow()) });
+    let given = given.and_then(|value| shared.charge(value.weight()).map(|()| value));
     given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
 }
 

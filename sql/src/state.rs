@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::hooks::Action;
 use rustc_hash::FxHashMap;
 
+use crate::bounds::{BYTES_PER_STEP, FREE_BYTES};
+use crate::error::Result;
+use crate::failure;
 use crate::lock::{Locks, Transaction};
 
 #[derive(Clone)]
@@ -106,9 +109,21 @@ impl Shared {
     }
 
     /// Takes `steps` from what the statement may take; whether it has to end.
-    pub(crate) fn spend(&self, steps: i32) -> bool {
-        let left = self.budget.fetch_sub(i64::from(steps), Ordering::Relaxed);
-        left <= i64::from(steps) || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
+    pub(crate) fn spend(&self, steps: i64) -> bool {
+        let left = self.budget.fetch_sub(steps, Ordering::Relaxed);
+        left <= steps || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
+    }
+
+    /// Takes steps for `bytes` that a function works through: SQLite counts a call as one step, however long
+    /// its texts are.
+    ///
+    /// # Errors
+    /// The statement may take no more.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
+        if bytes > FREE_BYTES && self.spend((bytes / BYTES_PER_STEP) as i64) {
+            return Err(failure::canceled());
+        }
+        Ok(())
     }
 }
 

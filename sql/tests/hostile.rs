@@ -38,11 +38,45 @@ fn what_never_ends_or_is_too_large_is_refused_with_a_name() {
         ("SELECT repeat('x', 900000) FROM generate_series(1, 100)", "54000"),
         ("INSERT INTO t SELECT 'x' FROM generate_series(1, 100000000)", "57014"),
         ("SELECT 'a' LIKE repeat('%a', 1000)", "54000"),
+        // Few steps of SQLite, and much to do in each of them.
+        (
+            "SELECT count(*) FROM generate_series(1, 2000) AS n WHERE reverse(repeat('ab', 400000) || n) = 'x'",
+            "57014",
+        ),
+        (
+            "SELECT count(*) FROM generate_series(1, 2000) AS n WHERE (repeat('a', 900000) || n) LIKE '%a%ab'",
+            "57014",
+        ),
+        ("SELECT repeat('a', 900000) LIKE '%' || repeat('a', 900) || 'b'", "57014"),
+        ("SELECT repeat('A', 900000) ILIKE '%' || repeat('_a', 300) || 'b%'", "57014"),
     ] {
         let failure = refused(&mut database, sql);
         assert_eq!(failure.sqlstate, code, "{sql}: {failure}");
     }
     assert_eq!(done(execute(&mut database, None, "SELECT count(*) FROM t")).rows, [[Value::Int(0)]]);
+}
+
+#[test]
+fn functions_of_long_texts_take_no_time_of_their_product() {
+    let mut database = database("");
+    for (sql, expected) in [
+        ("SELECT strpos(repeat('a', 900000), repeat('a', 450000) || 'b')", Value::Int(0)),
+        ("SELECT length(replace(repeat('a', 900000), repeat('a', 450000) || 'b', ''))", Value::Int(900_000)),
+        (
+            "SELECT length(btrim(repeat('a', 90000), 'bcdefghijklmnopqrstuvwxyz' || repeat('b', 900000) || 'a'))",
+            Value::Int(0),
+        ),
+        ("SELECT position('é' IN 'aéb')", Value::Int(2)),
+        (
+            "SELECT replace('aXbX', 'X', 'é') || ltrim('xxa', 'x') || rtrim(' a ') || btrim(' b ')",
+            Value::from("aébéa ab"),
+        ),
+        ("SELECT replace('abc', '', 'x')", Value::from("abc")),
+    ] {
+        assert_eq!(done(execute(&mut database, None, sql)).rows, [[expected]], "{sql}");
+    }
+    let failure = refused(&mut database, "SELECT replace(repeat('a', 1000), 'a', repeat('b', 2000))");
+    assert_eq!(failure.sqlstate, "54000");
 }
 
 #[test]

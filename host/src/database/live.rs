@@ -37,6 +37,10 @@ const ROUNDS_TO_ENTER: u64 = 2;
 /// The number of the draw of a pool's timeout, behind those of [`Leg`].
 pub(super) const SLACK: u64 = Leg::COMMIT + 1 + 2 * (ROUNDS_TO_REFUSE + ROUNDS_TO_ENTER);
 
+/// Bytes of a statement that is parsed and planned on the core: some tenths of a millisecond. In real time a
+/// longer one is beside it, as the longest takes several milliseconds.
+const AT_ONCE: usize = 4_000;
+
 /// Summaries of statements that are told apart.
 const SUMMARIES: usize = 2_000;
 
@@ -231,11 +235,20 @@ impl Live {
     /// # Errors
     /// What is wrong with it.
     pub async fn prepare(&self, text: &str) -> Result<Arc<Statement>, Failure> {
+        if text.len() > AT_ONCE {
+            let text = text.to_owned();
+            return self.engine.ask_for_long(move |database| database.prepare(&text)).await;
+        }
         self.engine.ask(|database| database.prepare(text)).await
     }
 
     /// The loops of a statement: `SCAN stock`.
-    pub async fn plan(&self, statement: &Statement) -> Vec<String> {
+    pub async fn plan(&self, statement: &Arc<Statement>) -> Vec<String> {
+        if statement.text().len() > AT_ONCE {
+            let statement = Arc::clone(statement);
+            let plan = move |database: &mut Database| database.plan(&statement).unwrap_or_default();
+            return self.engine.ask_for_long(plan).await;
+        }
         self.engine.ask(|database| database.plan(statement).unwrap_or_default()).await
     }
 

@@ -1,13 +1,11 @@
 //! Arithmetic: errors where SQLite gives NULL, and the same digits on every machine.
 
-use rusqlite::Connection;
-
-use super::{out_of_range, pure};
+use super::{Functions, out_of_range, pure};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::round;
 use crate::value::Value;
 
-pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     pure(connection, "pg_div", 2, |args| {
         divided(args, |a, b| a.checked_div(b).ok_or_else(|| out_of_range("bigint")), |a, b| a / b)
     })?;

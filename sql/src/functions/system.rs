@@ -1,14 +1,13 @@
 //! What a statement takes from its database: chance, sequences, places of rows, locks.
 
-use rusqlite::Connection;
-
-use super::impure;
+use super::{Functions, impure};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
 use crate::state::{Sequence, Shared};
 use crate::value::Value;
 
-pub(super) fn define(connection: &Connection, shared: &Shared) -> rusqlite::Result<()> {
+pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
+    let shared = connection.shared;
     let of = shared.clone();
     impure(connection, "pg_random", 0, move |_| Ok(Value::Float(of.lock().chance.fraction())))?;
     let of = shared.clone();

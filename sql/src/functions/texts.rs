@@ -1,13 +1,13 @@
 //! Texts: characters of Unicode in place of ASCII, and bounds.
 
-use rusqlite::Connection;
+use std::collections::BTreeSet;
 
-use super::pure;
+use super::{Functions, pure};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::text;
 use crate::value::Value;
 
-pub(super) fn define(connection: &Connection, most: usize) -> rusqlite::Result<()> {
+pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Result<()> {
     pure(connection, "pg_lower", 1, |args| Ok(Value::Text(of(args, 0).to_lowercase())))?;
     pure(connection, "pg_upper", 1, |args| Ok(Value::Text(of(args, 0).chars().map(upper).collect())))?;
     pure(connection, "pg_initcap", 1, |args| Ok(Value::Text(initcap(&of(args, 0)))))?;
@@ -33,6 +33,22 @@ pub(super) fn define(connection: &Connection, most: usize) -> rusqlite::Result<(
     })?;
     pure(connection, "pg_split_part", 3, |args| split_part(&of(args, 0), &of(args, 1), whole(args, 2)?))?;
     pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&of(args, 1)))))?;
+    pure(connection, "pg_replace", 3, move |args| replaced(&of(args, 0), &of(args, 1), &of(args, 2), most))?;
+    pure(connection, "pg_strpos", 2, |args| {
+        let (text, wanted) = (of(args, 0), of(args, 1));
+        let at = text.find(&wanted).map(|at| text[..at].chars().count() as i64 + 1);
+        Ok(Value::Int(at.unwrap_or(0)))
+    })?;
+    for count in [1, 2] {
+        pure(connection, "pg_btrim", count, |args| trimmed(args, true, true))?;
+        pure(connection, "pg_ltrim", count, |args| trimmed(args, true, false))?;
+        pure(connection, "pg_rtrim", count, |args| trimmed(args, false, true))?;
+    }
+    pure(connection, "pg_concat", 2, move |args| {
+        let (left, right) = (of(args, 0), of(args, 1));
+        within(left.len() + right.len(), most)?;
+        Ok(Value::Text(left + &right))
+    })?;
     pure(connection, "pg_chr", 1, |args| character(whole(args, 0)?))?;
     pure(connection, "pg_to_hex", 1, |args| Ok(Value::Text(format!("{:x}", whole(args, 0)?))))
 }
@@ -117,6 +133,30 @@ fn substring(args: &[Value]) -> Result<Value> {
     let count = usize::try_from(end.saturating_sub(first)).unwrap_or(0);
     let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX);
     Ok(Value::Text(text.chars().skip(skipped).take(count).collect()))
+}
+
+/// In time that grows with the texts, and not with their product.
+fn replaced(text: &str, from: &str, to: &str, most: usize) -> Result<Value> {
+    if from.is_empty() {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let count = text.matches(from).count();
+    within(text.len() - count * from.len() + count.saturating_mul(to.len()), most)?;
+    Ok(Value::Text(text.replace(from, to)))
+}
+
+/// The text without these characters, else blanks, at its ends.
+fn trimmed(args: &[Value], start: bool, end: bool) -> Result<Value> {
+    let text = of(args, 0);
+    let cut: BTreeSet<char> = if args.len() > 1 { of(args, 1).chars().collect() } else { [' '].into() };
+    let mut rest = text.as_str();
+    if start {
+        rest = rest.trim_start_matches(|c| cut.contains(&c));
+    }
+    if end {
+        rest = rest.trim_end_matches(|c| cut.contains(&c));
+    }
+    Ok(Value::Text(rest.to_owned()))
 }
 
 fn character(number: i64) -> Result<Value> {

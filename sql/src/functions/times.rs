@@ -1,17 +1,14 @@
 //! Dates and timestamps, on the clock that the caller gives.
 
-use rusqlite::Connection;
-
-use super::{impure, pure};
+use super::{Functions, impure, pure};
 use crate::error::{Failure, Result, sqlstate};
-use crate::state::Shared;
 use crate::time::{DAY, Interval, SECOND, date_text, extract, parse_timestamp, timestamp_text, truncate};
 use crate::types::{Type, text};
 use crate::value::Value;
 
-pub(super) fn define(connection: &Connection, shared: &Shared) -> rusqlite::Result<()> {
+pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     let clock = |name: &str, function: fn(i64, i64) -> String| {
-        let shared = shared.clone();
+        let shared = connection.shared.clone();
         impure(connection, name, 0, move |_| {
             let mut state = shared.lock();
             state.told_time = true;

@@ -36,9 +36,15 @@ impl Translator<'_> {
             Op::PGBitwiseShiftLeft => self.arithmetic("", left, " << ", right, ""),
             Op::PGBitwiseShiftRight => self.arithmetic("", left, " >> ", right, ""),
             Op::StringConcat => {
+                let bytes = [left, right].iter().any(|side| self.type_of(side) == Type::Bytea);
+                let (before, between, behind) =
+                    if bytes { ("", " || ", "") } else { ("pg_concat(", ", ", ")") };
+                self.put(before);
                 self.text_operand(left)?;
-                self.put(" || ");
-                self.text_operand(right)
+                self.put(between);
+                self.text_operand(right)?;
+                self.put(behind);
+                Ok(())
             }
             Op::Arrow => self.json_step(left, " -> ", right),
             Op::LongArrow => {

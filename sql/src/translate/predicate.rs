@@ -51,7 +51,7 @@ impl Translator<'_> {
             Expr::Ceil { expr, .. } => self.inside("pg_ceil(", expr, Type::Unknown, ")"),
             Expr::Floor { expr, .. } => self.inside("pg_floor(", expr, Type::Unknown, ")"),
             Expr::Position { expr, r#in } => {
-                self.inside("instr(", r#in, Type::Text, ", ")?;
+                self.inside("pg_strpos(", r#in, Type::Text, ", ")?;
                 self.inside("", expr, Type::Text, ")")
             }
             Expr::Substring { expr, substring_from, substring_for, .. } => {
@@ -68,9 +68,9 @@ impl Translator<'_> {
             }
             Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
                 self.put(match trim_where {
-                    Some(TrimWhereField::Leading) => "ltrim(",
-                    Some(TrimWhereField::Trailing) => "rtrim(",
-                    Some(TrimWhereField::Both) | None => "trim(",
+                    Some(TrimWhereField::Leading) => "pg_ltrim(",
+                    Some(TrimWhereField::Trailing) => "pg_rtrim(",
+                    Some(TrimWhereField::Both) | None => "pg_btrim(",
                 });
                 self.expr(expr, Type::Text)?;
                 if let Some(what) = trim_what {
@@ -217,31 +217,36 @@ impl Translator<'_> {
         if negated {
             self.put("NOT ");
         }
-        let (before, behind) = if any_case { ("pg_lower(", ")") } else { ("", "") };
+        // SQLite finds the rows of a column by an index if the pattern is known and begins with a letter.
+        let column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let by_index = column && !any_case && escape.is_none();
         self.put("(");
+        if by_index && is_prefix(pattern) {
+            self.inside("", expr, Type::Text, " LIKE ")?;
+            return self.inside("", pattern, Type::Text, ")");
+        }
+        let (before, behind) = if any_case { ("pg_lower(", ")") } else { ("", "") };
+        self.put("pg_like(");
         self.inside(before, expr, Type::Text, behind)?;
-        self.put(" LIKE ");
+        self.put(", ");
         self.inside(before, pattern, Type::Text, behind)?;
-        match escape {
-            Some(escape) => {
-                self.put(" ESCAPE ");
-                self.expr(escape, Type::Text)?;
-            }
-            // A backslash escapes, unless the pattern shows that there is none.
-            None if !is_plain_pattern(pattern) => self.put(" ESCAPE '\\'"),
-            None => {}
+        if let Some(escape) = escape {
+            self.inside(", ", escape, Type::Text, "")?;
+        }
+        self.put(")");
+        if by_index && matches!(pattern, Expr::Value(_)) {
+            self.inside(" AND ", expr, Type::Text, " LIKE ")?;
+            self.inside("", pattern, Type::Text, " ESCAPE '\\'")?;
         }
         self.put(")");
         Ok(())
     }
 }
 
-fn is_plain_pattern(pattern: &Expr) -> bool {
-    match pattern {
-        Expr::Value(value) => match &value.value {
-            Literal::SingleQuotedString(text) => !text.contains('\\'),
-            _ => false,
-        },
-        _ => false,
-    }
+/// Whether a pattern is a text and at most one `%` behind it: then matching takes no longer than the pattern
+/// is.
+fn is_prefix(pattern: &Expr) -> bool {
+    let Expr::Value(value) = pattern else { return false };
+    let Literal::SingleQuotedString(text) = &value.value else { return false };
+    !text.strip_suffix('%').unwrap_or(text).contains(['%', '_', '\\'])
 }

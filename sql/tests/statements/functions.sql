@@ -36,3 +36,10 @@ SELECT 1 = 1.0, 'a' < 'B', 'a' < 'b', 'ä' > 'z';
 SELECT NULL AND false, NULL OR true, NOT NULL;
 SELECT 5 BETWEEN 1 AND 5, 5 NOT IN (1, 2), NULL IN (1), 'abc' LIKE '_b%', 'aBc' ILIKE 'AbC', 'a%c' LIKE 'a\%c', 'abc' NOT LIKE 'a!%' ESCAPE '!';
 SELECT generate_series(1, 2);
+-- LIKE, by its parts
+SELECT 'abc' LIKE 'abc', 'abc' LIKE 'ab', 'abc' LIKE '%', '' LIKE '%', '' LIKE '', 'abc' LIKE '___', 'abc' LIKE '____';
+SELECT 'abcabd' LIKE '%abd', 'abcabd' LIKE 'a%b%d', 'abcabd' LIKE '%c%c%', 'aéb' LIKE 'a_b', 'a%b' LIKE 'a\%b', 'axb' LIKE 'a\%b';
+SELECT 'a%b' LIKE 'a!%b' ESCAPE '!', 'a\b' LIKE 'a\b' ESCAPE '', 'ab' LIKE 'a\b', 'ABC' ILIKE '%b%', 'ABC' NOT ILIKE '%x%', NULL LIKE 'a', 'a' LIKE NULL;
+SELECT 'a' LIKE 'a' ESCAPE 'ab';
+SELECT sku FROM (VALUES ('A-1'), ('A-2'), ('B-1')) AS v(sku) WHERE sku LIKE 'A-%' AND sku LIKE '%-1' AND sku LIKE 'A%1' AND sku NOT LIKE 'B%1';
+SELECT 'a' || 1 || 2.5 || true || NULL, 'a' || 1 || 2.5 || true;

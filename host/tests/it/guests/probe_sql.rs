@@ -130,7 +130,7 @@ fn waiting_for_a_database_is_no_computing_and_has_a_bound_of_its_own() {
 #[test]
 fn the_statements_of_a_request_end_when_they_have_taken_too_many_steps() {
     let (_folder, world) = world("cost = { step = '1ns' }", "");
-    let count = "SELECT count(*) FROM generate_series(1, 3400000)";
+    let count = "SELECT count(*) FROM generate_series(1, 2200000)";
     let few = ask("SELECT 1", json!([]));
     let run = world.virtually(&[&within(&[count; 6], "rollback"), &few]);
     let answer = run.answers[0].json();

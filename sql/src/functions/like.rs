@@ -1,0 +1,104 @@
+//! LIKE, with a price: matching takes the product of text and pattern at worst.
+
+use super::{Functions, pure};
+use crate::bounds::PATTERN_BYTES;
+use crate::error::{Failure, Result, sqlstate};
+use crate::state::Shared;
+use crate::types::text;
+use crate::value::Value;
+
+/// Comparisons between two looks at whether the statement may go on.
+const PER_LOOK: usize = 100_000;
+
+/// `pg_like(text, pattern)`, where a backslash escapes, and `pg_like(text, pattern, escape)`.
+pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
+    for count in [2, 3] {
+        let shared = connection.shared.clone();
+        pure(connection, "pg_like", count, move |args| {
+            let (string, pattern) = (text(args[0].clone()), text(args[1].clone()));
+            let escape = match args.get(2) {
+                Some(escape) => escape_of(&text(escape.clone()))?,
+                None => Some('\\'),
+            };
+            if pattern.len() > PATTERN_BYTES as usize {
+                let message = format!("the pattern of LIKE is longer than {PATTERN_BYTES} bytes");
+                return Err(Failure::new(sqlstate::LIMIT, message).hint("look for a shorter text"));
+            }
+            like(&string, &parsed(&pattern, escape), &shared).map(Value::Bool)
+        })?;
+    }
+    Ok(())
+}
+
+/// A part of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// `%`: characters, however many.
+    Any,
+    /// `_`
+    One,
+    Letter(char),
+}
+
+/// At most one character; none if nothing escapes.
+fn escape_of(text: &str) -> Result<Option<char>> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (first, None) => Ok(first),
+        _ => Err(Failure::new(sqlstate::INVALID_ESCAPE, "invalid escape string")
+            .hint("an escape string has one character, or none")),
+    }
+}
+
+fn parsed(pattern: &str, escape: Option<char>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        parts.push(match letter {
+            letter if Some(letter) == escape => Part::Letter(letters.next().unwrap_or(letter)),
+            '%' => Part::Any,
+            '_' => Part::One,
+            letter => Part::Letter(letter),
+        });
+    }
+    parts.dedup_by(|a, b| *a == Part::Any && *b == Part::Any);
+    parts
+}
+
+/// Takes the shortest text for each `%`, and a longer one for the last of them where the rest does not fit.
+fn like(string: &str, parts: &[Part], shared: &Shared) -> Result<bool> {
+    let (mut rest, mut at) = (string.chars(), 0);
+    // Behind the last `%`: where in the pattern, and where in the text it was tried.
+    let mut last: Option<(usize, std::str::Chars<'_>)> = None;
+    let mut compared = 0;
+    loop {
+        compared += 1;
+        if compared % PER_LOOK == 0 {
+            shared.charge(PER_LOOK)?;
+        }
+        if parts.get(at) == Some(&Part::Any) {
+            at += 1;
+            if at == parts.len() {
+                return Ok(true);
+            }
+            last = Some((at, rest.clone()));
+            continue;
+        }
+        let fits = match (rest.next(), parts.get(at)) {
+            (None, None) => return Ok(true),
+            (None, Some(_)) => return Ok(false),
+            (Some(_), Some(Part::One)) => true,
+            (Some(letter), Some(Part::Letter(wanted))) => letter == *wanted,
+            (Some(_), _) => false,
+        };
+        if fits {
+            at += 1;
+            continue;
+        }
+        let Some((behind, tried)) = &mut last else { return Ok(false) };
+        if tried.next().is_none() {
+            return Ok(false);
+        }
+        (at, rest) = (*behind, tried.clone());
+    }
+}
