@@ -197,8 +197,8 @@ impl Database {
         self.begin_for(Of::Block, now)
     }
 
-    /// Begins the transaction of one statement outside of transactions, which may change the schema: its locks
-    /// are held until the caller commits or rolls back.
+    /// Begins the transaction of one statement outside of transactions, which may change the schema: its
+    /// locks are held until the caller commits or rolls back.
     pub fn begin_alone(&mut self, now: i64) -> Result<Transaction> {
         self.begin_for(Of::Alone, now)
     }
