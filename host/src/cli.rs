@@ -170,11 +170,16 @@ fn refuse(refused: &Refused) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-/// Prints what was asked for, which is JSON or has nothing that a terminal would obey. Who closed the
-/// pipe has seen enough, which is no error.
+/// Prints what was asked for, which is JSON or has nothing that a terminal would obey.
 fn print(text: &str) -> ExitCode {
+    let text = if std::io::stdout().is_terminal() { safe_json(text) } else { text.into() };
+    print_drawn(&text)
+}
+
+/// Prints what was drawn: the only escapes in it are its colours. Who closed the pipe has seen enough,
+/// which is no error.
+fn print_drawn(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout();
-    let text = if stdout.is_terminal() { safe_json(text) } else { text.into() };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             say(&format!("error: cannot write to standard output: {error}\n"));

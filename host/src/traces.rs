@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::error::{INFALLIBLE, wrap};
+use crate::model::Nanos;
 use crate::report::grid::{Grid, Kind};
 use crate::report::words::{count, counted, time};
 use crate::telemetry::choice::Choice;
@@ -73,7 +74,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let total = traces.len();
     let origin = traces.iter().map(|trace| trace.start).min().unwrap_or(0);
     traces.retain(|trace| {
-        trace.is_wanted && choice.names(trace.id) && choice.has_begun_within(trace.start, origin)
+        trace.is_wanted() && choice.names(trace.id) && choice.has_begun_within(trace.start, origin)
     });
     // Of equal ones, the one that comes first in the file.
     match choice.slowest {
@@ -86,16 +87,19 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let matched = traces.len();
     let asked = &traces[..matched.min(wanted.limit)];
     let mut text = String::new();
-    let shown = if wanted.list || !choice.is_choosy() && matched > 1 {
+    let is_list = wanted.list || !choice.is_choosy() && matched > 1;
+    let shown = if is_list {
         list(&mut text, asked, style);
         asked.len()
     } else {
         draw::draw(&mut text, &source, asked, style)?
     };
     let width = usize::from(style.width);
-    let names = names.notes(choice);
-    let unknown = names.iter().map(|note| wrap(&safe(note, style.unicode), width).trim_end().to_owned());
-    let notes = exemplar.map(|(_, said)| said).into_iter().chain(unknown).chain(unread.notes()).collect();
+    let earlier =
+        if is_list && choice.slowest.is_none() { earlier(&traces, asked.len(), origin) } else { None };
+    let words = earlier.into_iter().chain(names.notes(choice));
+    let words = words.map(|note| wrap(&safe(&note, style.unicode), width).trim_end().to_owned());
+    let notes = exemplar.map(|(_, said)| said).into_iter().chain(words).chain(unread.notes()).collect();
     let sums = Sums { total, matched, asked: asked.len(), shown, beyond, strange, notes };
     close(&mut text, sums, choice);
     Ok(Found { text, matched })
@@ -151,6 +155,21 @@ fn filled(mut grid: Grid, traces: &[Summary], digits: usize, style: Style) -> Gr
         ]);
     }
     grid
+}
+
+/// What a list that ends early says: until when its traces begin, and how to see others. One trace is an
+/// example, and no list.
+fn earlier(traces: &[Summary], shown: usize, origin: Nanos) -> Option<String> {
+    let start = |trace: &Summary| trace.start.saturating_sub(origin);
+    let (until, end) = (start(traces[..shown].last()?), start(traces.last()?));
+    if shown == 1 || shown == traces.len() || until == end {
+        return None;
+    }
+    let (until, end, all) = (time(until), time(end), traces.len());
+    Some(format!(
+        "they begin within the first {until} of {end}: --limit {all} lists all of them, --between {until} {end} \
+         later ones, --root NAME and --not-root NAME those that begin in a service or in others"
+    ))
 }
 
 /// When these traces begin, in UTC: the time of day, and the day where there are several.

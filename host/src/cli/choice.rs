@@ -23,6 +23,14 @@ pub struct Choose {
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
 
+    /// Traces whose root, the first span, is of this service; may be repeated
+    #[arg(long, value_name = "NAME")]
+    root: Vec<String>,
+
+    /// Traces whose root is of another service; may be repeated
+    #[arg(long, value_name = "NAME")]
+    not_root: Vec<String>,
+
     /// Traces with a span of this http.route, or with this in its name
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
@@ -46,7 +54,7 @@ impl TryFrom<Choose> for Choice {
     type Error = Problem;
 
     fn try_from(flags: Choose) -> Result<Self, Problem> {
-        let Choose { slowest, errors, service, route, id, query, between } = flags;
+        let Choose { slowest, errors, service, root, not_root, route, id, query, between } = flags;
         let slowest = slowest.map(NonZeroUsize::get);
         let between = between.and_then(|ends| Some((*ends.first()?, *ends.get(1)?)));
         if let Some((Instant::At(from), Instant::At(to)) | (Instant::After(from), Instant::After(to))) =
@@ -57,7 +65,8 @@ impl TryFrom<Choose> for Choice {
                 Problem::new("no trace begins in the interval of --between: its end is not after its start");
             return Err(problem.help("write the earlier end first: --between 1m 2m"));
         }
-        Ok(Self { slowest, errors, service, route, id, query, between })
+        let (roots, not_roots) = (root, not_root);
+        Ok(Self { slowest, errors, service, route, id, query, roots, not_roots, between })
     }
 }
 

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::diff::{Comparison, Question};
-use crate::error::{Look, printable};
+use crate::error::Look;
 use crate::model::{Nanos, Picos};
 use crate::run::signals::INTERRUPTED;
 use crate::run::{Options, RequestFlag, RunEvent};
 
 use super::tell::tell;
 use super::terminal::style;
-use super::{REFUSED, failed, guest, length, print, refuse, say, switch};
+use super::{REFUSED, failed, guest, length, print, print_drawn, refuse, say, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -95,13 +95,12 @@ impl Diff {
             }
             Err(error) => return failed(&error),
         };
-        let text = if json {
+        let printed = if json {
             let json = serde_json::to_string_pretty(&difference);
-            json.expect("a difference has only keys that are strings") + "\n"
+            print(&(json.expect("a difference has only keys that are strings") + "\n"))
         } else {
-            printable(&difference.text(style()))
+            print_drawn(&difference.text(style()))
         };
-        let printed = print(&text);
         if exit_code && difference.differs && printed == ExitCode::SUCCESS {
             return ExitCode::FAILURE;
         }

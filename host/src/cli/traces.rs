@@ -12,7 +12,7 @@ use crate::traces::{self, Wanted, Wish};
 
 use super::choice::Choose;
 use super::terminal::style;
-use super::{REFUSED, complain, print, refuse};
+use super::{REFUSED, complain, print_drawn, refuse};
 
 /// Traces that are drawn, and lines of a list, where nothing else is asked for.
 const DRAWN: usize = 10;
@@ -38,7 +38,8 @@ pub struct Traces {
     /// The trace that stands for a percentile of a route, in the words of the report:
     /// 'order-service POST /orders p99'
     #[arg(long, value_name = "SERVICE ROUTE PERCENTILE",
-          conflicts_with_all = ["list", "limit", "slowest", "errors", "service", "route", "id", "query", "between"])]
+          conflicts_with_all = ["list", "limit", "slowest", "errors", "service", "route", "root", "not_root", "id",
+                                "query", "between"])]
     exemplar: Option<Wish>,
 
     #[command(flatten)]
@@ -57,7 +58,7 @@ impl Traces {
         let file = (file.as_os_str() != "-").then_some(file);
         let wanted = Wanted { file, choice, exemplar, limit: limit.unwrap_or(most), list };
         match traces::find(&wanted, Style { logs, ..style() }) {
-            Ok(found) => print(found.text()),
+            Ok(found) => print_drawn(found.text()),
             Err(error) => {
                 complain("error", &error.to_string(), Some(error.remedy()));
                 ExitCode::from(REFUSED)

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::error::{INFALLIBLE, wrap};
+use crate::error::{INFALLIBLE, printable, wrap};
 use crate::report::words::{count, counted, percent, time};
 use crate::report::{Numbers, ServiceRow};
 use crate::telemetry::console::Style;
+use crate::telemetry::console::text::safe;
 
 use super::largest::Largest;
 use super::matching::{Changed, Traces};
@@ -14,8 +15,17 @@ use super::table::{Table, arrow, by, signed, two_lines};
 use super::{Difference, Side};
 
 impl Difference {
-    /// All of it, with the trace drawn in this style.
+    /// All of it, with the trace drawn in this style. Its colours are the only escapes in it.
     pub fn text(&self, style: Style) -> String {
+        let mut text = printable(&self.words(style));
+        if let Some(largest) = self.largest.as_ref().filter(|_| self.differs) {
+            largest.text(&mut text, style);
+        }
+        text
+    }
+
+    /// All but the trace.
+    fn words(&self, style: Style) -> String {
         let mut text = String::new();
         self.headline(&mut text);
         self.traces.text(&mut text);
@@ -29,9 +39,6 @@ impl Difference {
         workers(&mut text, &self.services, style);
         failed_calls(&mut text, &self.links, style);
         own_times(&mut text, &self.spans, style);
-        if let Some(largest) = &self.largest {
-            largest.text(&mut text, style);
-        }
         text
     }
 
@@ -258,9 +265,10 @@ impl Largest {
             write!(said, " ({})", signed(before, after)).expect(INFALLIBLE);
         }
         let head = format!("The trace that changed most: {}", self.trace_id);
-        let line = format!("{head}  {}  {said}", self.name());
+        let name = safe(self.name(), style.unicode);
+        let line = format!("{head}  {name}  {said}");
         let fits = line.chars().count() <= style.columns();
-        let line = if fits { line } else { format!("{head}\n  {}  {said}", self.name()) };
+        let line = if fits { line } else { format!("{head}\n  {name}  {said}") };
         writeln!(text, "\n{line}").expect(INFALLIBLE);
         let waited = [self.before.waited_ns, self.after.waited_ns];
         if waited != [0, 0] {

@@ -10,7 +10,7 @@ use super::resources::traced_loads;
 
 /// A sentence for each such name. `resources` are those of the run.
 pub fn notes(choice: &Choice, model: &Model, loaded: &Loaded, resources: &[Resource]) -> Vec<String> {
-    let service = choice.service.as_deref().and_then(|name| {
+    let unknown = |flag: &str, name: &str| {
         if resources.iter().any(|resource| *resource.service == *name) {
             return None;
         }
@@ -18,11 +18,12 @@ pub fn notes(choice: &Choice, model: &Model, loaded: &Loaded, resources: &[Resou
         let loads = traced_loads(model).map(|load| load.name.as_str());
         let names: Vec<_> = guests.map(|service| &*service.name).chain(loads).collect();
         let known = did_you_mean(name, "services", names);
-        Some(format!(
-            "--service names the service {}, which the topology does not have: {known}",
-            quote(name)
-        ))
-    });
+        Some(format!("{flag} names the service {}, which the topology does not have: {known}", quote(name)))
+    };
+    let service = choice.service.iter().map(|name| ("--service", name));
+    let roots = choice.roots.iter().map(|name| ("--root", name));
+    let not_roots = choice.not_roots.iter().map(|name| ("--not-root", name));
+    let services = service.chain(roots).chain(not_roots).filter_map(|(flag, name)| unknown(flag, name));
     let route = choice.route.as_deref().and_then(|name| {
         let ids = (0..loaded.services.len() as u32).map(ServiceId);
         let routes: Vec<_> = ids.flat_map(|id| loaded.routes(id)).collect();
@@ -34,5 +35,5 @@ pub fn notes(choice: &Choice, model: &Model, loaded: &Loaded, resources: &[Resou
         let near = quote(nearest(name, paths.chain(routes.iter().map(|route| &**route)))?);
         Some(format!("--route names the route {}, which no service has: did you mean {near}?", quote(name)))
     });
-    service.into_iter().chain(route).collect()
+    services.chain(route).collect()
 }

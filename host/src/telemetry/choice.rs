@@ -2,9 +2,11 @@
 
 mod attributes;
 mod query;
+mod root;
 
 pub use attributes::Attributes;
 pub use query::{Holder, Query, QueryError};
+pub use root::root_of;
 
 use crate::context::TraceId;
 use crate::model::Nanos;
@@ -24,6 +26,10 @@ pub struct Choice {
     /// The beginning of the trace id, in lower-case hexadecimal.
     pub id: Option<String>,
     pub query: Option<Query>,
+    /// The root of the trace is of one of these services; any if there are none.
+    pub roots: Vec<String>,
+    /// It is of none of these.
+    pub not_roots: Vec<String>,
     /// The trace begins in this interval, its end left out.
     pub between: Option<(Instant, Instant)>,
 }
@@ -40,13 +46,15 @@ pub enum Instant {
 impl Choice {
     /// Whether anything was said of which traces are wanted.
     pub const fn is_choosy(&self) -> bool {
-        let Self { slowest, errors, service, route, id, query, between } = self;
+        let Self { slowest, errors, service, route, id, query, roots, not_roots, between } = self;
         slowest.is_some()
             || *errors
             || service.is_some()
             || route.is_some()
             || id.is_some()
             || query.is_some()
+            || !roots.is_empty()
+            || !not_roots.is_empty()
             || between.is_some()
     }
 
@@ -70,6 +78,20 @@ impl Choice {
             span.name.contains(route.as_str())
                 || matches!(known, Some(Value::Text(known)) if **known == **route)
         })
+    }
+
+    /// Whether anything is asked of the root of a trace.
+    pub fn asks_of_root(&self) -> bool {
+        let is_queried = self.query.as_ref().is_some_and(Query::asks_of_root);
+        is_queried || !self.roots.is_empty() || !self.not_roots.is_empty()
+    }
+
+    /// Whether the root of a trace is as it is asked for: its service, and its name.
+    pub fn is_rooted(&self, service: &str, name: &str) -> bool {
+        let is_of = |services: &[String]| services.iter().any(|wanted| wanted == service);
+        (self.roots.is_empty() || is_of(&self.roots))
+            && !is_of(&self.not_roots)
+            && self.query.as_ref().is_none_or(|query| query.meets_root(service, name))
     }
 
     /// Whether a trace has the id that is asked for.

@@ -29,7 +29,10 @@ pub struct Summary {
     has_root: bool,
     pub spans: u32,
     pub errors: u32,
-    pub is_wanted: bool,
+    /// One of its spans is as it is asked for.
+    is_met: bool,
+    /// Its root is.
+    is_rooted: bool,
 }
 
 pub struct Census {
@@ -102,7 +105,8 @@ impl Summary {
             has_root: false,
             spans: 0,
             errors: 0,
-            is_wanted: false,
+            is_met: false,
+            is_rooted: false,
         }
     }
 
@@ -111,6 +115,7 @@ impl Summary {
         if is_root && !self.has_root || is_root == self.has_root && span.start < self.root_start {
             let service = line.resource(span).service.chars();
             self.root = service.chain([' ']).chain(span.name.chars()).take(ROOT).collect();
+            self.is_rooted = wanted.choice.is_rooted(&line.resource(span).service, &span.name);
             self.root_start = span.start;
             self.has_root |= is_root;
         }
@@ -118,6 +123,11 @@ impl Summary {
         self.end = self.end.max(span.end);
         self.spans += 1;
         self.errors += u32::from(span.is_error());
-        self.is_wanted |= wanted.choice.meets(span, line.resource(span));
+        self.is_met |= wanted.choice.meets(span, line.resource(span));
+    }
+
+    /// Whether its spans and its root are as they are asked for.
+    pub const fn is_wanted(&self) -> bool {
+        self.is_met && self.is_rooted
     }
 }

@@ -20,6 +20,8 @@ struct Known {
 
 pub struct Names {
     services: Known,
+    /// Services that roots are asked for by, of which no span was seen.
+    missing: BTreeSet<String>,
     routes: Known,
     attributes: Attributes,
 }
@@ -28,12 +30,17 @@ impl Names {
     /// Nothing has been seen yet of what is asked for.
     pub fn of(choice: &Choice) -> Self {
         let attributes = Attributes::of(choice);
-        Self { services: Known::default(), routes: Known::default(), attributes }
+        let missing = choice.roots.iter().chain(&choice.not_roots).cloned().collect();
+        Self { services: Known::default(), missing, routes: Known::default(), attributes }
     }
 
     pub fn add(&mut self, span: &SpanRecord, resource: &Resource, choice: &Choice) {
         if choice.service.is_some() {
             self.services.is_met |= choice.is_of_service(resource);
+            self.services.add(&resource.service);
+        }
+        if !self.missing.is_empty() {
+            self.missing.remove(&*resource.service);
             self.services.add(&resource.service);
         }
         if choice.route.is_some() {
@@ -48,8 +55,9 @@ impl Names {
     /// A sentence for each name that is asked for and is not there.
     pub fn notes(&self, choice: &Choice) -> Vec<String> {
         let service = choice.service.as_ref().and_then(|name| self.services.note("service", name));
+        let roots = self.missing.iter().map(|name| self.services.missing("service", name));
         let route = choice.route.as_ref().and_then(|name| self.routes.note("route", name));
-        service.into_iter().chain(route).chain(self.attributes.notes()).collect()
+        service.into_iter().chain(roots).chain(route).chain(self.attributes.notes()).collect()
     }
 }
 
@@ -61,10 +69,11 @@ impl Known {
     }
 
     fn note(&self, kind: &str, wanted: &str) -> Option<String> {
-        if self.is_met {
-            return None;
-        }
+        (!self.is_met).then(|| self.missing(kind, wanted))
+    }
+
+    fn missing(&self, kind: &str, wanted: &str) -> String {
         let known = did_you_mean(wanted, &format!("{kind}s"), self.names.iter().map(String::as_str));
-        Some(format!("no span of the file is of {kind} {}: {known}", quote(wanted)))
+        format!("no span of the file is of {kind} {}: {known}", quote(wanted))
     }
 }

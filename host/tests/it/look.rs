@@ -1,6 +1,6 @@
 //! What people read fits the page they read it on: narrow ones, files, screen readers.
 
-use crate::support::{Finished, ORDER, Topology, finish, simhost};
+use crate::support::{Finished, ORDER, Topology, finish, simhost, terminal};
 
 /// A run with tables, a timeline, errors and a trace.
 fn run(columns: &str, flags: &[&str]) -> Finished {
@@ -24,6 +24,30 @@ fn the_report_fits_the_page_and_its_numbers_are_whole() {
         }
         let is_narrow = tables.contains("left out of some tables");
         assert!(is_narrow || columns > 60, "{tables}");
+    }
+}
+
+/// What was drawn on a terminal has its colours, and no escape in letters.
+fn coloured(drawn: &str) {
+    assert!(drawn.contains("\u{1b}["), "{drawn:?}");
+    for letters in ["\\u001b", "\\x1b", "?["] {
+        assert!(!drawn.contains(letters), "{letters}: {drawn:?}");
+    }
+}
+
+#[test]
+fn traces_and_differences_have_their_colours_on_a_terminal() {
+    let topology = Topology::orders();
+    topology.run(&["--virtual", "--for", "4s", "--out", "spans.jsonl", "--show", "none"]).success();
+    let mut traces = simhost();
+    traces.arg("traces").arg(topology.beside("spans.jsonl")).args(["--slowest", "1"]);
+    let mut diff = simhost();
+    diff.arg("diff").arg(topology.path()).args(["--with", "slow-index-scan", "--for", "4s"]);
+    let run = topology.command(&["--virtual", "--for", "4s", "--slowest", "1"]);
+    for command in [traces, diff, run] {
+        let shown = terminal::shown(command);
+        coloured(&shown);
+        assert!(shown.contains("POST /orders"), "{shown:?}");
     }
 }
 

@@ -1,32 +1,23 @@
 //! The line on a terminal that says how far a run has come.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use crate::support::{ORDER, Topology};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use crate::support::{ORDER, Topology, terminal};
 
 /// What a run writes to a terminal that is its standard error, and what it prints.
 fn on_terminal(arguments: &[&str]) -> (String, String) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).expect("a terminal");
-    unlockpt(&terminal).expect("a terminal");
-    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
-    let stderr = File::options().read(true).write(true).open(name).expect("the terminal's other side");
+    let (terminal, stderr) = terminal::open();
     let topology = Topology::orders();
     let mut command = topology.command(arguments);
     command.env("TERM", "xterm").stdout(Stdio::piped()).stderr(OwnedFd::from(stderr));
     let child = command.spawn().expect("the program starts");
     // It holds the terminal's other side, and would keep it open.
     drop(command);
-    let mut written = Vec::new();
-    // At the end there is no end of file but an error: nobody has the other side.
-    File::from(terminal).read_to_end(&mut written).ok();
+    let written = terminal::read(terminal);
     let output = child.wait_with_output().expect("the program ends");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&written));
-    (String::from_utf8_lossy(&written).into_owned(), String::from_utf8_lossy(&output.stdout).into_owned())
+    assert_eq!(output.status.code(), Some(0), "{written}");
+    (written, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 const CLEAR_LINE: &str = "\u{1b}[2K";

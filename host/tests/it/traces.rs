@@ -57,6 +57,8 @@ fn without_a_choice_the_traces_are_listed() {
     let count: usize =
         sum.and_then(|line| line.split(' ').next()?.replace(',', "").parse().ok()).expect("a sum");
     assert!(count > 900, "{}", all.stdout);
+    let told = all.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(&format!(": --limit {count} lists all of them, --between ")), "{told}");
     let whole = traces(&[&file, "--list", "--limit", "100000"]);
     let rows = whole.success().lines().filter(|line| line.contains("order-service POST /orders"));
     assert_eq!(rows.count(), count);
@@ -140,7 +142,8 @@ fn drawn_ids(text: &str) -> Vec<String> {
 fn a_run_shows_those_traces_that_its_file_would_show() {
     let topology = Topology::orders();
     let file = topology.beside("spans.jsonl").to_string_lossy().into_owned();
-    let choices: [&[&str]; 6] = [
+    let choices: [&[&str]; 7] = [
+        &["--root", "order-service", "--slowest", "2"],
         &["--slowest", "3"],
         &["--errors"],
         &["--service", "notification-service", "--slowest", "5"],
@@ -194,10 +197,12 @@ fn a_run_tells_of_a_service_and_a_route_that_its_topology_does_not_have() {
         run.success();
         run.told()
     };
-    let said = notes(&["--service", "payment-servce", "--route", "/ordrs"]);
+    let said = notes(&["--service", "payment-servce", "--route", "/ordrs", "--root", "order-servce"]);
     for note in [
         "note: --service names the service \"payment-servce\", which the topology does not have: did you mean \
          \"payment-service\"? Known services: \"",
+        "note: --root names the service \"order-servce\", which the topology does not have: did you mean \
+         \"order-service\"?",
         "note: --route names the route \"/ordrs\", which no service has: did you mean \"/orders\"?",
     ] {
         assert!(said.contains(note), "{said}");
@@ -248,6 +253,48 @@ fn traces_that_are_chosen_and_not_shown_are_refused() {
         "{}",
         refused.stderr
     );
+}
+
+#[test]
+fn traces_are_chosen_by_the_service_and_the_name_of_their_root() {
+    let of =
+        |service: &str, line: &Line<'_>| line.json("note", "").replace("\"shop\"", &format!("{service:?}"));
+    let line =
+        |trace, span, parent, name| Line { trace, span, parent, name, start: u64::from(span), end: 50 };
+    // The second half of a trace of which nobody knows the first: its root has a parent elsewhere.
+    let text = of("shop", &line(1, 1, None, "GET /"))
+        + &of("stock", &line(1, 2, Some(1), "GET /items"))
+        + &of("stock", &line(2, 3, None, "GET /items"))
+        + &of("mail", &line(3, 5, Some(4), "send"))
+        + &of("mail", &line(3, 4, Some(9), "receive"));
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let found = traces_of(&text, 120, &[&["--list"], arguments].concat());
+        let rows = found.success().lines().filter_map(|line| line.trim_start().split(' ').next());
+        rows.filter(|word| word.len() == 32).map(|id| id.trim_start_matches('0').to_owned()).collect()
+    };
+    assert_eq!(ids(&["--root", "shop"]), ["1"]);
+    assert_eq!(ids(&["--root", "shop", "--root", "mail"]), ["1", "3"]);
+    assert_eq!(ids(&["--not-root", "shop"]), ["2", "3"]);
+    assert_eq!(ids(&["--not-root", "shop", "--not-root", "mail"]), ["2"]);
+    assert_eq!(ids(&["--service", "stock", "--not-root", "stock"]), ["1"]);
+    for (query, wanted) in [
+        ("{ rootServiceName = \"stock\" }", &["2"][..]),
+        ("{ rootServiceName != \"shop\" && name = \"GET /items\" }", &["2"]),
+        (
+            "{ (rootName =~ \"GET.*\" || trace:rootService = \"mail\") && name != \"GET /\" }",
+            &["1", "2", "3"],
+        ),
+        ("{ rootName = \"receive\" }", &["3"]),
+        ("{ rootName = nil }", &[]),
+    ] {
+        assert_eq!(ids(&["--query", query]), wanted, "{query}");
+    }
+    let unknown = traces_of(&text, 100, &["--not-root", "shpo"]);
+    let note = "no span of the file is of service \"shpo\": did you mean \"shop\"?";
+    assert!(unknown.success().contains(note), "{}", unknown.stdout);
+    let mixed = traces_of(&text, 100, &["--query", "{ rootName = \"x\" || duration > 1s }"]);
+    assert_eq!(mixed.code, Some(2));
+    assert!(mixed.stderr.contains("can be put together by && only"), "{}", mixed.stderr);
 }
 
 /// A span as a line of its own. Instants are milliseconds after the start of 2026.

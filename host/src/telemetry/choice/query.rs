@@ -1,6 +1,7 @@
 //! What a span must be, in the words of TraceQL: one spanset filter, `{ … }`.
 //!
-//! Fields: `duration`, `name`, `kind`, `status`, `span.KEY`, `resource.KEY`, and `.KEY` for either.
+//! Fields: `duration`, `name`, `kind`, `status`, `span.KEY`, `resource.KEY`, and `.KEY` for either; of the
+//! root of the trace `rootServiceName` and `rootName`.
 //! Comparisons: `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~` and `!~` with a regular expression that the
 //! whole text meets, and `!= nil`. They are put together with `&&`, `||` and parentheses. What
 //! relates several spansets is not understood, and refused.
@@ -19,9 +20,14 @@ use parser::Parser;
 const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
 const STATUSES: [&str; 3] = ["unset", "ok", "error"];
 
-/// A filter of spans.
+/// A filter of spans, and of the roots of their traces.
 #[derive(Clone, Debug)]
-pub struct Query(Option<Condition>);
+pub struct Query {
+    /// What one span has to meet.
+    span: Option<Condition>,
+    /// What the root has to meet.
+    root: Option<Condition>,
+}
 
 #[derive(Clone, Debug)]
 enum Condition {
@@ -46,6 +52,8 @@ enum Field {
     Span(String),
     Resource(String),
     Either(String),
+    RootService,
+    RootName,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,23 +114,37 @@ impl Query {
         parser.expect("{")?;
         if parser.take("}") {
             parser.end()?;
-            return Ok(Self(None));
+            return Ok(Self { span: None, root: None });
         }
         let condition = parser.any(0)?;
         parser.expect("}")?;
         parser.end()?;
-        Ok(Self(Some(condition)))
+        let (root, span) = condition.into_parts().into_iter().partition(Condition::is_of_root);
+        let all = |parts: Vec<Condition>| (!parts.is_empty()).then_some(Condition::All(parts));
+        Ok(Self { span: all(span), root: all(root) })
     }
 
     /// Whether a span of this resource meets it.
     pub fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
-        self.0.as_ref().is_none_or(|condition| condition.meets(span, resource))
+        let meets = |comparison: &Comparison| comparison.meets(span, resource);
+        self.span.as_ref().is_none_or(|condition| condition.holds(&meets))
+    }
+
+    /// Whether it asks anything of roots.
+    pub const fn asks_of_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Whether a trace meets it whose root is of this service and has this name.
+    pub fn meets_root(&self, service: &str, name: &str) -> bool {
+        let meets = |comparison: &Comparison| comparison.meets_root(service, name);
+        self.root.as_ref().is_none_or(|condition| condition.holds(&meets))
     }
 
     /// The attributes that it compares, each once; those that are not to be there are left out.
     pub fn attributes(&self) -> Vec<(Holder, &str)> {
         let mut found = Vec::new();
-        if let Some(condition) = &self.0 {
+        if let Some(condition) = &self.span {
             condition.attributes(&mut found);
         }
         found
@@ -130,11 +152,35 @@ impl Query {
 }
 
 impl Condition {
-    fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
+    fn holds(&self, is_met: &dyn Fn(&Comparison) -> bool) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.meets(span, resource)),
-            Self::Any(parts) => parts.iter().any(|part| part.meets(span, resource)),
-            Self::Is(comparison) => comparison.meets(span, resource),
+            Self::All(parts) => parts.iter().all(|part| part.holds(is_met)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(is_met)),
+            Self::Is(comparison) => is_met(comparison),
+        }
+    }
+
+    /// What has to hold all at once.
+    fn into_parts(self) -> Vec<Self> {
+        match self {
+            Self::All(parts) => parts.into_iter().flat_map(Self::into_parts).collect(),
+            other => vec![other],
+        }
+    }
+
+    /// Whether all of it is about the root of a trace.
+    fn is_of_root(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_of_root),
+            Self::Is(comparison) => comparison.field.is_of_root(),
+        }
+    }
+
+    /// Whether all of it is about one span.
+    fn is_of_span(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_of_span),
+            Self::Is(comparison) => !comparison.field.is_of_root(),
         }
     }
 
@@ -146,7 +192,14 @@ impl Condition {
             Self::Is(comparison) => comparison,
         };
         let attribute = match field {
-            Field::Duration | Field::Name | Field::Kind | Field::Status => return,
+            Field::Duration
+            | Field::Name
+            | Field::Kind
+            | Field::Status
+            | Field::RootService
+            | Field::RootName => {
+                return;
+            }
             Field::Span(key) => (Holder::Span, key.as_str()),
             Field::Resource(key) => (Holder::Resource, key.as_str()),
             Field::Either(key) => (Holder::Either, key.as_str()),
@@ -155,6 +208,12 @@ impl Condition {
         if !is_to_be_absent && !found.contains(&attribute) {
             found.push(attribute);
         }
+    }
+}
+
+impl Field {
+    const fn is_of_root(&self) -> bool {
+        matches!(self, Self::RootService | Self::RootName)
     }
 }
 
@@ -169,7 +228,7 @@ impl Comparison {
             (Field::Duration, operand) => {
                 (matches!(operand, Operand::Time(_)), "a duration is compared with a time such as 100ms")
             }
-            (Field::Name, operand) => (
+            (Field::Name | Field::RootService | Field::RootName, operand) => (
                 matches!(operand, Operand::Text(_) | Operand::Pattern(_)),
                 "a name is compared with a text such as \"GET /books\"",
             ),
@@ -206,11 +265,26 @@ impl Comparison {
             }
             Field::Duration => self.holds_of_number((span.end - span.start) as f64),
             Field::Name => self.holds_of_text(&span.name),
+            // Asked of the trace.
+            Field::RootService | Field::RootName => true,
             Field::Kind => self.holds_of_text(span.kind.name()),
             Field::Status => self.holds_of_text(status),
             Field::Span(key) => self.holds(of_span(key)),
             Field::Resource(key) => self.holds(of_resource(key)),
             Field::Either(key) => self.holds(of_span(key).or_else(|| of_resource(key))),
+        }
+    }
+
+    /// What is asked of spans holds of any root.
+    fn meets_root(&self, service: &str, name: &str) -> bool {
+        match self.field {
+            // Every trace has a root.
+            Field::RootService | Field::RootName if matches!(self.operand, Operand::Nil) => {
+                self.operator == Operator::Unequal
+            }
+            Field::RootService => self.holds_of_text(service),
+            Field::RootName => self.holds_of_text(name),
+            _ => true,
         }
     }
 
@@ -281,6 +355,9 @@ mod tests {
             ("{ name < nil }", 9, "expected a value"),
             ("{ .flag < true }", 10, "true and false are compared"),
             ("{ nam = \"x\" }", 2, "expected duration, name"),
+            ("{ rootName = 5 }", 13, "a name is compared with a text"),
+            ("{ name = \"x\" || rootName = \"y\" }", 16, "what is asked of a root and of a span"),
+            ("{ rootName = \"y\" || (rootName = \"z\" && name = \"x\") }", 20, "what is asked of a root"),
             ("{ name ~ \"x\" }", 7, "expected =, !="),
             ("{ name =~ \"(\" }", 10, "this is no regular expression"),
             ("{ name = \"x }", 9, "this text has no end"),

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::assemble::{Part, Piece, Trace};
 use crate::context::TraceId;
 use crate::model::Nanos;
-use crate::telemetry::choice::{Attributes, Choice};
+use crate::telemetry::choice::{Attributes, Choice, root_of};
 use crate::telemetry::record::{LogRecord, Resource, SpanRecord};
 use crate::telemetry::signal::Record;
 
@@ -41,6 +41,9 @@ struct Candidate {
     place: u64,
     start: Nanos,
     end: Nanos,
+    /// One of its spans is as it is asked for.
+    is_met: bool,
+    /// It is all that is asked for.
     is_wanted: bool,
     /// Bytes.
     weight: usize,
@@ -147,8 +150,11 @@ impl Chooser {
             }
             None => Candidate::of(trace, self.seen),
         };
-        let is_within = self.wanted.choice.has_begun_within(candidate.start, origin);
-        candidate.is_wanted = is_within && (candidate.is_wanted || is_met);
+        let choice = &self.wanted.choice;
+        candidate.is_met |= is_met;
+        candidate.is_wanted = candidate.is_met
+            && choice.has_begun_within(candidate.start, origin)
+            && candidate.is_rooted(choice, resources);
         if candidate.is_wanted && self.wanted.choice.slowest.is_none() {
             self.matched += 1;
             self.remember(id);
@@ -222,7 +228,13 @@ impl Candidate {
         let start = trace.spans.iter().map(|span| span.start).fold(start, Nanos::min);
         let end = trace.spans.iter().map(|span| span.end).fold(start, Nanos::max);
         let weight = weight(&trace);
-        Self { trace, number, place: 0, start, end, is_wanted: false, weight }
+        Self { trace, number, place: 0, start, end, is_met: false, is_wanted: false, weight }
+    }
+
+    /// Whether its root is as it is asked for, as far as it has ended.
+    fn is_rooted(&self, choice: &Choice, resources: &[Resource]) -> bool {
+        let root = root_of(self.trace.spans.iter()).filter(|_| choice.asks_of_root());
+        root.is_none_or(|root| choice.is_rooted(&resources[root.resource.0 as usize].service, &root.name))
     }
 
     /// Adds what ended later.

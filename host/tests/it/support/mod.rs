@@ -17,6 +17,7 @@ pub mod server;
 pub mod serving;
 pub mod shipped;
 pub mod telemetry;
+pub mod terminal;
 mod topology;
 pub mod trace;
 mod world;

@@ -19,7 +19,14 @@ impl<'a> Parser<'a> {
     pub fn any(&mut self, depth: usize) -> Result<Condition, QueryError> {
         let mut parts = vec![self.all(depth)?];
         while self.take("||") {
+            self.blanks();
+            let before = self.at;
             parts.push(self.all(depth)?);
+            // One of them is found in a span, the other one when the whole trace is known.
+            if !parts.iter().all(Condition::is_of_root) && !parts.iter().all(Condition::is_of_span) {
+                let what = "what is asked of a root and of a span can be put together by && only";
+                return Err(self.wrong_at(before, what));
+            }
         }
         Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
     }
@@ -76,10 +83,12 @@ impl<'a> Parser<'a> {
             "name" => Ok(Field::Name),
             "kind" => Ok(Field::Kind),
             "status" => Ok(Field::Status),
+            "rootServiceName" | "trace:rootService" => Ok(Field::RootService),
+            "rootName" | "trace:rootName" => Ok(Field::RootName),
             _ => Err(self.wrong_at(
                 before,
-                "expected duration, name, kind, status, span.KEY, resource.KEY or .KEY; a key has letters, \
-                 digits and . _ - / :",
+                "expected duration, name, kind, status, rootServiceName, rootName, span.KEY, resource.KEY or \
+                 .KEY; a key has letters, digits and . _ - / :",
             )),
         }
     }
