@@ -307,6 +307,22 @@ impl Right {
     }
 }
 
+impl Right {
+    /// As a person would write it, with what is right beside it as a comment.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Texts(texts) if texts.len() > 1 => {
+                format!("{}  # or another one of {}", self.written(), texts.len())
+            }
+            Self::Number(value, Unit::Time) => {
+                let number = crate::report::words::number(value / 1e9);
+                quote(&format!("{}s", number.replace(',', "")))
+            }
+            other => other.written(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +342,16 @@ mod tests {
         let refused =
             parse("answers.toml", "service = 3\nat = \"soon\"\nwho = \"x\"", &asked).expect_err("wrong");
         assert_eq!(refused.problems().count(), 3);
+    }
+
+    #[test]
+    fn what_is_right_is_told_as_a_person_writes_it() {
+        let told = |right: Right| right.told();
+        assert_eq!(told(Right::Number(64_123_456_789.0, Unit::Time)), "\"64.1s\"");
+        assert_eq!(told(Right::Number(7e6, Unit::Time)), "\"0.007s\"");
+        let texts = |texts: &[&str]| Right::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(told(texts(&["orders"])), "\"orders\"");
+        assert_eq!(told(texts(&["a1", "b2"])), "\"a1\"  # or another one of 2");
     }
 
     #[test]

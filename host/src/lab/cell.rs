@@ -174,20 +174,22 @@ impl World {
     }
 
     /// Makes the run that [`observe`](Self::observe) makes, writes its records to a file, and gives its
-    /// report as text, without what would tell of its faults.
+    /// report as text, without what would tell of its faults. The report calls the file `named`.
     ///
     /// # Errors
     /// The files are wrong, the run does not come to its end, or the file cannot be written.
-    pub fn record(&self, seed: u64, out: &Path, style: Style) -> Result<String, Trouble> {
+    pub fn record(&self, seed: u64, out: &Path, named: &str, style: Style) -> Result<String, Trouble> {
         let cell = Cell { seed, faults: None, spans: false, every_trace: false };
         let mut options = Options { blind: true, ..self.options(cell) };
         options.destinations.out = Some(out.to_owned());
         options.destinations.exemplars = true;
         let plan = Plan::from_topology(self.topology.clone(), options, Intent::Run, |_| None);
-        let mut outcome =
-            plan.map_err(Trouble::Refused)?.run_with(Vec::new(), self.on_event).map_err(Trouble::from)?;
+        let mut outcome = plan.map_err(Trouble::Refused)?.run(self.on_event).map_err(Trouble::from)?;
         if let Some(Failure { what, help }) = outcome.failures.pop() {
             return Err(Trouble::Failed(Problem::new(what).help(help)));
+        }
+        for exporter in &mut outcome.report.telemetry.exporters {
+            exporter.name = exporter.name.replace(&out.display().to_string(), named);
         }
         Ok(outcome.report.text(style))
     }

@@ -32,8 +32,7 @@ pub fn contract(world: &World, seed: u64, check: &Contract) -> Result<Finding, T
         let replies = world.ask(seed, &check.service, &sent)?;
         for (number, (step, reply)) in check.steps.iter().zip(&replies).enumerate() {
             if let Err(why) = judge(step, reply, &saved) {
-                let message =
-                    format!("request {} of {}, {}: {why}", number + 1, check.steps.len(), sent[number].text);
+                let message = format!("{}: {why}", described(&sent, number, check.steps.len()));
                 return Ok(Finding::failed(Some(why), want, message));
             }
         }
@@ -49,6 +48,21 @@ pub fn contract(world: &World, seed: u64, check: &Contract) -> Result<Finding, T
         }
     }
     Ok(Finding::passed(format!("{} requests answered as promised", sent.len()), want))
+}
+
+/// `request 4 of 5, POST /payments {…} with idempotency-key: one, as in request 2`.
+fn described(sent: &[Asked], at: usize, all: usize) -> String {
+    let Asked { text, headers } = &sent[at];
+    let mut said = format!("request {} of {all}, {text}", at + 1);
+    if headers.is_empty() {
+        return said;
+    }
+    let pairs: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    said.push_str(&format!(" with {}", pairs.join(", ")));
+    if let Some(same) = sent[..at].iter().position(|other| other.headers == *headers) {
+        said.push_str(&format!(", as in request {}", same + 1));
+    }
+    said
 }
 
 fn headers(step: &Step, saved: &BTreeMap<String, String>) -> Vec<(String, String)> {
@@ -119,6 +133,20 @@ mod tests {
         let got = json!({ "id": "7", "total": 19.0, "lines": [{ "item": "book", "price": 9.5 }] });
         assert!(has(&got, &json!({ "total": 19, "lines": [{ "item": "book" }] })));
         assert!(!has(&got, &json!({ "lines": [] })) && !has(&got, &json!({ "state": "paid" })));
+    }
+
+    #[test]
+    fn a_request_is_told_with_its_headers_and_the_first_one_that_had_them() {
+        let asked = |text: &str, key: &str| Asked {
+            text: text.to_owned(),
+            headers: vec![("key".to_owned(), key.to_owned())],
+        };
+        let bare = Asked { text: "GET /a".to_owned(), headers: Vec::new() };
+        let sent = [bare, asked("POST /a", "7"), asked("POST /b", "8"), asked("POST /c", "7")];
+        let told: Vec<_> = (0..4).map(|at| described(&sent, at, 5)).collect();
+        assert_eq!(told[0], "request 1 of 5, GET /a");
+        assert_eq!(told[2], "request 3 of 5, POST /b with key: 8");
+        assert_eq!(told[3], "request 4 of 5, POST /c with key: 7, as in request 2");
     }
 
     #[test]

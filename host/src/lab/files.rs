@@ -160,28 +160,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 }
 
 /// Writes these files, and moves those that are there and differ into a folder of their own, whose name is
-/// given back.
+/// given back; with them those of `also` that are there.
 ///
 /// # Errors
 /// The system refuses it. Nothing is lost then: what was moved lies in that folder.
-pub fn replace(folder: &Path, tree: &Tree) -> Result<Option<String>, Problem> {
+pub fn replace(folder: &Path, tree: &Tree, also: &[&str]) -> Result<Option<String>, Problem> {
     let mut aside = None;
+    let mut move_away = |path: &str| {
+        let file = folder.join(path);
+        if fs::symlink_metadata(&file).is_err() {
+            return Ok(());
+        }
+        let name = aside.get_or_insert_with(|| free_name(folder));
+        let to = folder.join(name).join(path);
+        let moved = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&file, &to));
+        moved.map_err(|error| cannot("move", &file, &error))
+    };
     for (path, bytes) in tree {
         let file = folder.join(path);
-        if fs::symlink_metadata(&file).is_ok() {
-            if fs::read(&file).is_ok_and(|there| there == **bytes) {
-                continue;
-            }
-            let name = match &aside {
-                Some(name) => name,
-                None => aside.insert(free_name(folder)),
-            };
-            let to = folder.join(name).join(path);
-            let moved = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&file, &to));
-            moved.map_err(|error| cannot("move", &file, &error))?;
+        if fs::read(&file).is_ok_and(|there| there == **bytes) {
+            continue;
         }
+        move_away(path)?;
         write_new(&file, bytes).map_err(|error| cannot("write", &file, &error))?;
     }
+    also.iter().try_for_each(|path| move_away(path))?;
     Ok(aside)
 }
 
@@ -260,11 +263,16 @@ mod tests {
         let start = tree(&[("a.toml", "one"), ("b.toml", "two")]);
         make_folder(&folder, &start).expect("it is made");
         fs::write(folder.join("a.toml"), "mine").expect("written");
-        assert_eq!(replace(&folder, &start).expect("replaced").as_deref(), Some("before-reset-1"));
+        let again = |also: &[&str]| replace(&folder, &start, also).expect("replaced");
+        assert_eq!(again(&["none.txt"]).as_deref(), Some("before-reset-1"));
         let read = |name: &str| fs::read_to_string(folder.join(name)).expect("a file");
         assert_eq!([read("a.toml"), read("before-reset-1/a.toml")], ["one", "mine"]);
         assert!(!folder.join("before-reset-1/b.toml").exists());
-        assert_eq!(replace(&folder, &start).expect("replaced"), None);
+        assert_eq!(again(&["none.txt"]), None);
+        fs::write(folder.join("made.txt"), "a recording").expect("written");
+        assert_eq!(again(&["made.txt"]).as_deref(), Some("before-reset-2"));
+        assert_eq!(read("before-reset-2/made.txt"), "a recording");
+        assert!(!folder.join("made.txt").exists());
     }
 
     #[test]

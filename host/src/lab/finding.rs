@@ -29,7 +29,7 @@ impl Finding {
 
 /// A number beside its bound; `what` is its subject in a sentence.
 pub fn judged(got: Option<f64>, unit: Unit, bound: &Bound, what: &str) -> Finding {
-    let want = bound.words(unit);
+    let (unit, want) = (bound.unit(unit), bound.words(unit));
     let Some(got) = got else {
         let message = format!("{what} has no value, as nothing of it happened; {want} is wanted");
         return Finding::failed(None, want, message);

@@ -23,6 +23,7 @@ use super::manifest::{Check, Kind, Question};
 use super::measure::Known;
 use super::salt;
 use super::score::{Failures, hold_guards, not_judged, row};
+use super::unknown;
 use super::verdict::{CheckRow, FrozenRow, SCHEMA, Verdict};
 
 /// A lab and a submission, ready to be judged.
@@ -145,7 +146,9 @@ impl<'a> Bench<'a> {
         let recording = self.recording()?;
         let found = asked.into_iter().map(|(at, question)| {
             let right = recording.right(question);
-            (at, answers::find(question, given.get(&question.key), right.as_ref()))
+            let answer = given.get(&question.key);
+            let unknown = answer.and_then(|answer| unknown::service(question, answer, self.starter.model()));
+            (at, unknown.unwrap_or_else(|| answers::find(question, answer, right.as_ref())))
         });
         Ok(found.collect())
     }
@@ -177,6 +180,17 @@ impl<'a> Bench<'a> {
             .questions()
             .filter_map(|(_, question)| Some((question.key.clone(), recording.right(question)?.written())));
         Ok(right.collect())
+    }
+
+    /// The right answers for a person, in the order of the lab: lines of `answers.toml`.
+    ///
+    /// # Errors
+    /// The recording cannot be made.
+    pub fn solution(&self) -> Result<Vec<String>, Refused> {
+        let recording = self.recording()?;
+        let line =
+            |question: &Question| Some(format!("{} = {}", question.key, recording.right(question)?.told()));
+        Ok(self.questions().filter_map(|(_, question)| line(question)).collect())
     }
 
     /// What each check finds at each seed.
@@ -322,7 +336,7 @@ fn stage(lab: &Lab, salt: &str, on_event: fn(RunEvent)) -> Result<(tempfile::Tem
     Ok((stage, world))
 }
 
-/// Makes the recording of a lab: its records into a file, its report as text.
+/// Makes the recording of a lab: its records into a file, its report as text, which calls the file `named`.
 ///
 /// # Errors
 /// The lab has none, or it cannot be made.
@@ -330,6 +344,7 @@ pub fn record(
     lab: &Lab,
     salt: &str,
     out: &Path,
+    named: &str,
     style: crate::telemetry::console::Style,
     on_event: fn(RunEvent),
 ) -> Result<String, Refused> {
@@ -342,7 +357,7 @@ pub fn record(
     };
     let (_stage, world) = stage(lab, salt, on_event)?;
     let seed = salt::recorded(&lab.manifest.id, salt);
-    world.lasting(record.length).record(seed, out, style).map_err(Trouble::into_refused)
+    world.lasting(record.length).record(seed, out, named, style).map_err(Trouble::into_refused)
 }
 
 /// Sees to it that what a manifest names is in the lab's topology.

@@ -43,7 +43,7 @@ pub fn spans(ran: &Ran, of: &Selector, ask: &Ask) -> Finding {
     let bad: Vec<_> = selected.iter().filter(|span| !holds(span, ask, &all, ran)).collect();
     let Some(first) = bad.first() else { return Finding::passed(format!("{of} {want}"), want) };
     let (bad, all) = (bad.len(), selected.len());
-    let got = format!("{bad} of {all} do not");
+    let got = format!("{bad} of {all} {}", otherwise(ask));
     let message = format!("not all {of} {want}: {got}. One is in trace {}", first.trace_id);
     Finding { trace: Some(first.trace_id), ..Finding::failed(Some(got), want, message) }
 }
@@ -69,6 +69,21 @@ fn wanted(ask: &Ask) -> String {
         Ask::After(other) => format!("start after the end of {other}"),
         Ask::WithinParent => "start and end within their parents".to_owned(),
         Ask::NoOrphans => "have a parent that is recorded".to_owned(),
+    }
+}
+
+/// What those do that are not as it is wanted.
+fn otherwise(ask: &Ask) -> String {
+    match ask {
+        Ask::Count { .. } => String::new(),
+        Ask::Attribute { value: Some(_), .. } => "have another value, or none".to_owned(),
+        Ask::Attribute { value: None, .. } => "have none".to_owned(),
+        Ask::ChildOf(_) => "are children of others".to_owned(),
+        Ask::LinkedTo(_) => "have no such link".to_owned(),
+        Ask::SameTrace(_) => "have none in their trace".to_owned(),
+        Ask::After(other) => format!("start before the end of {other}"),
+        Ask::WithinParent => "reach beyond their parents".to_owned(),
+        Ask::NoOrphans => "have a parent that is not recorded".to_owned(),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Last {
 }
 
 /// How far a student has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     Untouched,
     Begun,

@@ -1,7 +1,7 @@
 //! The result of a check for a person: the first failure in full, the others in a line each.
 
-use crate::error::wrap;
-use crate::report::words::{counted, number};
+use crate::error::{printable, wrap};
+use crate::report::words::{counted, number, percent};
 use crate::telemetry::console::Style;
 
 use super::verdict::{CheckRow, Verdict};
@@ -19,14 +19,14 @@ const fn mark(passed: bool, style: Style) -> &'static str {
     }
 }
 
-/// The result. `shown` is what shows the first failure: its trace, and commands.
+/// The result. `shown` is what shows the first failure: its trace, which may have colours, and commands.
 pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
     let width = usize::from(style.width);
-    let mut text = format!("{}\n\n", verdict.title);
+    let mut text = format!("{}\n\n", printable(&verdict.title));
     if let Some(frozen) = &verdict.frozen {
         let mark = mark(false, style);
         let help = "No check was run: put it back as it was, or start over with `simhost lab reset`.";
-        text.push_str(&wrap(&format!("{mark} {frozen}"), width));
+        text.push_str(&wrap(&printable(&format!("{mark} {frozen}")), width));
         text.push('\n');
         text.push_str(&wrap(help, width));
         text.push('\n');
@@ -38,6 +38,9 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
         if Some(at) == first {
             text.push_str(&explained(check, verdict.seeds.len(), width));
             text.push_str(shown);
+        } else if check.kind == "answer" && !check.passed && check.got.is_none() {
+            // It was not judged: whoever misspells a word is to know of it at once.
+            text.push_str(&explained(check, verdict.seeds.len(), width));
         }
     }
     if verdict.checks.iter().any(CheckRow::is_held) {
@@ -50,21 +53,35 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
 
 fn line(check: &CheckRow, style: Style) -> String {
     let CheckRow { name, passed, score, max, .. } = check;
+    let name = printable(name);
     let width = name.chars().count().max(NAME);
     let points = format!("{} of {}", number(*score), counted(u64::from(*max), "point"));
-    format!("{} {name:width$} {points}\n", mark(*passed, style))
+    format!("{} {name:width$} {points}{}\n", mark(*passed, style), lost(check))
+}
+
+/// Why a check that passes has not all of its points.
+fn lost(check: &CheckRow) -> String {
+    let share = 1.0 - check.score / f64::from(check.max.max(1));
+    if !check.passed || check.score == 0.0 || share < 1e-9 {
+        return String::new();
+    }
+    format!(" ({} lost by wrong answers before)", percent(share))
 }
 
 fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {
     let mut said = check.message.clone();
     if let Some(got) = check.got.as_ref().filter(|got| !said.contains(got.as_str())) {
-        said.push_str(&format!(" Got {got}, wanted {}.", check.want));
+        let is_clause = check.kind == "spans" && got.contains(' ');
+        said.push_str(&match is_clause {
+            true => format!(" {got}."),
+            false => format!(" Got {got}, wanted {}.", check.want),
+        });
     }
     if let Some(seed) = check.seed {
         let failed = check.failed_seeds;
         said.push_str(&format!(" (seed {seed}; it fails at {failed} of {})", counted(seeds as u64, "seed")));
     }
-    let indented = wrap(&said, width - 4).trim_end().replace('\n', "\n    ");
+    let indented = wrap(&printable(&said), width - 4).trim_end().replace('\n', "\n    ");
     format!("    {indented}\n")
 }
 

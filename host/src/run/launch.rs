@@ -50,7 +50,7 @@ impl Plan {
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
     pub fn run(self, on_event: impl Fn(RunEvent) + Clone + Send + 'static) -> Result<RunOutcome, RunError> {
-        self.run_with(Vec::new(), on_event)
+        self.begin(Vec::new(), false, on_event)
     }
 
     /// Runs to the end, with `more` exporters beside those that the command line names,
@@ -61,6 +61,15 @@ impl Plan {
     pub fn run_with(
         self,
         more: Vec<Box<dyn Exporter>>,
+        on_event: impl Fn(RunEvent) + Clone + Send + 'static,
+    ) -> Result<RunOutcome, RunError> {
+        self.begin(more, true, on_event)
+    }
+
+    fn begin(
+        self,
+        more: Vec<Box<dyn Exporter>>,
+        is_part: bool,
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<RunOutcome, RunError> {
         let Self { options, model, telemetry, loaded, mut databases, phases, .. } = self;
@@ -81,7 +90,6 @@ impl Plan {
         let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
         // Traces, log lines and the answers to requests are for the same eyes.
         let is_free = show != Show::Traces && !options.destinations.logs_on_stderr();
-        let is_part = !more.is_empty();
         let is_shown = !is_part && is_free && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let mut truth = Truth::open(&options, &model, &loaded, (&resources, &firsts)).map_err(refused)?;

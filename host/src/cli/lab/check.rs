@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Problem, Refused};
+use crate::error::{Problem, Refused, wrap};
 use crate::lab::catalogue::Lab;
 use crate::lab::cell::{Cell, Trouble};
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
@@ -17,7 +17,7 @@ use crate::lab::witness::{self, Sought};
 use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
 
 use super::super::terminal::style;
-use super::super::{REFUSED, complain, print, refuse, write};
+use super::super::{REFUSED, complain, print_drawn, refuse, write};
 use super::folder::{now, remember};
 use super::{Folder, refused, tell_or_quit};
 
@@ -137,6 +137,9 @@ impl Check {
 
     fn write(&self, Judged { verdict, shown, .. }: &Judged) -> ExitCode {
         let text = match self.format {
+            Format::Text if self.out.as_os_str() == "-" => {
+                return print_drawn(&text::text(verdict, style(), shown));
+            }
             Format::Text => text::text(verdict, style(), shown),
             Format::Json => formats::json(verdict),
             Format::Junit => formats::junit(verdict),
@@ -180,9 +183,19 @@ fn shown(
     row.trace_id = Some(found.id.to_string());
     last.trace.clone_from(&row.trace_id);
     let mut text = format!("\n{}\n  draw all of it:  simhost lab show\n", found.draw(style(), TRACE_LINES));
-    text.extend(bench.command(cell).map(|command| format!("  record the run:  {command}\n")));
+    text.extend(bench.command(cell).map(|command| recorded(&command, usize::from(style().width))));
     text.push('\n');
     Ok((text, Some(last)))
+}
+
+/// How the run of a failure is recorded: on one line if it fits, else on several that a shell joins.
+fn recorded(command: &str, width: usize) -> String {
+    let line = format!("  record the run:  {command}\n");
+    if line.chars().count() <= width {
+        return line;
+    }
+    let wrapped = wrap(command, width - 8);
+    format!("  record the run:\n    {}\n", wrapped.trim_end().replace('\n', " \\\n      "))
 }
 
 /// Notes an attempt, with what has failed.
@@ -212,7 +225,7 @@ impl Show {
             witness::find(bench.world(), cell, Sought::Named(trace)).map_err(Trouble::into_refused)?;
         drop(watched);
         match found {
-            Some(found) => Ok(print(&found.draw(style(), SHOWN_LINES))),
+            Some(found) => Ok(print_drawn(&found.draw(style(), SHOWN_LINES))),
             None => {
                 let what = "the trace of the last check is gone, as the topology was changed since";
                 Err(refused(Problem::new(what).help(help)))

@@ -10,8 +10,9 @@ use crate::clock;
 use crate::error::{Problem, Refused, wrap};
 use crate::lab::catalogue::{self, Lab};
 use crate::lab::changes::changes;
+use crate::lab::manifest::Kind;
 use crate::lab::state::State;
-use crate::lab::{files, judge};
+use crate::lab::{Bench, files, judge};
 use crate::telemetry::console::Style;
 use crate::telemetry::console::text::moment;
 
@@ -126,8 +127,19 @@ impl Reveal {
         let lab = lab.salted(&state.salt)?;
         state.revealed = state.revealed.or_else(now);
         remember(&state, &self.folder);
-        Ok(print(&solution(&lab, style())))
+        let answers = answers(&lab, &state.salt, &self.folder)?;
+        Ok(print(&(solution(&lab, style()) + &answers)))
     }
+}
+
+/// The answers that are right for this student: those of the recording that the salt has drawn.
+fn answers(lab: &Lab, salt: &str, folder: &Folder) -> Result<String, Refused> {
+    if !lab.manifest.checks.iter().any(|check| matches!(check.kind, Kind::Answer(_))) {
+        return Ok(String::new());
+    }
+    let bench = Bench::new(lab, salt, &folder.folder, tell_or_quit)?;
+    let right: String = bench.solution()?.iter().map(|line| format!("  {line}\n")).collect();
+    Ok(format!("\nThe answers that are right for you:\n{right}"))
 }
 
 /// Whether the student wants to see the solution.
@@ -167,7 +179,9 @@ impl Reset {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let (lab, state) = self.folder.open()?;
         let lab = lab.salted(&state.salt)?;
-        let aside = files::replace(&self.folder.folder, &lab.starter()).map_err(refused)?;
+        // As at the start there is no recording: what the brief says can be done again.
+        let recorded: &[&str] = if lab.manifest.record.is_some() { &[TELEMETRY, REPORT] } else { &[] };
+        let aside = files::replace(&self.folder.folder, &lab.starter(), recorded).map_err(refused)?;
         Ok(print(&match aside {
             Some(name) => format!("the starter is back; your files are in {name}\n"),
             None => "the files are those of the starter\n".to_owned(),
@@ -193,14 +207,14 @@ impl Record {
         }
         // Under another name until it is whole.
         let part = folder.join(format!(".{TELEMETRY}.part"));
-        let recorded = judge::record(&lab, &state.salt, &part, Style::default(), tell_or_quit);
+        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, Style::default(), tell_or_quit);
         let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
         let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
         std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;
         let mut text = format!("wrote {TELEMETRY} (traces, metrics, logs)");
         if has_report {
             files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;
-            text.push_str(&format!(" and {REPORT}\n\n  less {REPORT}\n"));
+            text.push_str(&format!(" and {REPORT}\n\n  less -S {REPORT}\n"));
         } else {
             text.push_str("\n\n");
         }

@@ -1,6 +1,6 @@
 //! `simhost lab list`: the ladder.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,6 +13,9 @@ use crate::telemetry::console::Style;
 
 use super::super::print;
 use super::super::terminal::style;
+
+/// Files and folders that are looked at for labs that were begun.
+const FOLDERS_AT_MOST: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub struct List {
@@ -37,7 +40,8 @@ struct Row {
 impl List {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let labs = catalogue::all()?;
-        let rows: Vec<_> = labs.into_iter().map(|lab| (progress(&lab), lab)).collect();
+        let states = states();
+        let rows: Vec<_> = labs.into_iter().map(|lab| (progress(&lab, &states), lab)).collect();
         if self.json {
             let rows: Vec<_> = rows.into_iter().map(|(progress, lab)| Row::new(lab, progress)).collect();
             let text = serde_json::to_string_pretty(&rows).expect("rows have only keys that are strings");
@@ -50,12 +54,17 @@ impl List {
     }
 }
 
-/// How far the student is, by the folder of the lab below this one, or by this one.
-fn progress(lab: &Lab) -> Progress {
-    let is_of = |state: &State| state.lab == lab.manifest.id;
-    let folders = [Path::new(&lab.folder), Path::new(".")];
-    let mut states = folders.into_iter().filter_map(State::read).filter(is_of);
-    states.next().map_or(Progress::Untouched, |state| state.progress())
+/// What is remembered in this folder and in those below it, whatever they are called.
+fn states() -> Vec<State> {
+    let entries = std::fs::read_dir(".").into_iter().flatten().flatten().take(FOLDERS_AT_MOST);
+    let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
+    folders.chain([PathBuf::from(".")]).filter_map(|folder| State::read(&folder)).collect()
+}
+
+/// How far the student is: where a lab was begun more than once, the farthest.
+fn progress(lab: &Lab, states: &[State]) -> Progress {
+    let of_lab = states.iter().filter(|state| state.lab == lab.manifest.id);
+    of_lab.map(State::progress).max().unwrap_or(Progress::Untouched)
 }
 
 fn number(lab: &Lab) -> &str {

@@ -16,6 +16,8 @@ pub struct Bound {
     pub at_least: Option<f64>,
     pub at_most: Option<f64>,
     pub equals: Option<f64>,
+    /// It is written in percent, and so is what is measured.
+    pub is_share: bool,
 }
 
 impl Bound {
@@ -25,8 +27,14 @@ impl Bound {
             && self.equals.is_none_or(|wanted| (got - wanted).abs() < 1e-9)
     }
 
+    /// The unit in which a number of this one is shown beside it.
+    pub fn unit(&self, unit: Unit) -> Unit {
+        if self.is_share && unit == Unit::Plain { Unit::Share } else { unit }
+    }
+
     /// `at most 15%`.
     pub fn words(&self, unit: Unit) -> String {
+        let unit = self.unit(unit);
         let show = |value| unit.show(value);
         match *self {
             Self { equals: Some(wanted), .. } => show(wanted),
@@ -45,7 +53,7 @@ impl Bound {
             (Some(_), Some(_)) => None,
             (least, most) => least.or(most),
         });
-        one.map_or_else(|| self.words(unit), |value| unit.show(value))
+        one.map_or_else(|| self.words(unit), |value| self.unit(unit).show(value))
     }
 }
 
@@ -93,7 +101,10 @@ fn quantity(value: &Value<'_>) -> Option<Quantity> {
 pub fn bound(table: &Table<'_>, unit: Unit) -> Option<Bound> {
     let keys = [&AT_LEAST, &AT_MOST, &EQUALS];
     let [at_least, at_most, equals] = keys.map(|key| number(key, table, unit));
-    let bound = Bound { at_least: at_least?, at_most: at_most?, equals: equals? };
+    let (at_least, at_most, equals) = (at_least?, at_most?, equals?);
+    let is_share = [at_least, at_most, equals].into_iter().flatten().any(|one| one.unit == Unit::Share);
+    let [at_least, at_most, equals] = [at_least, at_most, equals].map(|one| one.map(|one| one.value));
+    let bound = Bound { at_least, at_most, equals, is_share };
     if bound == Bound::default() {
         let problem = Problem::new(format!("{} asks for nothing", table.what)).label("it has no bound");
         table.note(problem.help(format!("write at-most, at-least or equals, and {}", unit.form())));
@@ -108,7 +119,7 @@ pub fn of_metric(table: &Table<'_>, metric: Option<&Metric>, per: bool) -> Optio
     bound(table, unit?)
 }
 
-fn number(key: &Key<By<Quantity>, Optional>, table: &Table<'_>, unit: Unit) -> Option<Option<f64>> {
+fn number(key: &Key<By<Quantity>, Optional>, table: &Table<'_>, unit: Unit) -> Option<Option<Quantity>> {
     let Some(quantity) = key.read(table)? else { return Some(None) };
     let fits = match unit {
         Unit::Time => quantity.unit == Unit::Time,
@@ -119,7 +130,7 @@ fn number(key: &Key<By<Quantity>, Optional>, table: &Table<'_>, unit: Unit) -> O
         let problem = Problem::new(format!("{} has another unit than what is measured", quote(key.name)));
         return value.refuse(problem.label("the wrong unit").help(format!("write {}", unit.form())));
     }
-    Some(Some(quantity.value))
+    Some(Some(quantity))
 }
 
 /// Whether a table says a bound.

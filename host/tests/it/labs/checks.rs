@@ -45,6 +45,11 @@ fn numbers_are_compared_with_the_starter_and_with_the_starter_without_its_faults
             "report",
             "metric = \"link shop -> stock calls\"\nper = \"load users requests\"\nequals = 1",
         ),
+        check(
+            "in percent",
+            "report",
+            "metric = \"link shop -> stock calls\"\nper = \"load users requests\"\nequals = \"100%\"",
+        ),
     ];
     let same = judged(&slow, &[], &checks);
     let all = |result: &serde_json::Value| {
@@ -52,6 +57,8 @@ fn numbers_are_compared_with_the_starter_and_with_the_starter_without_its_faults
     };
     assert_eq!(all(&same), [false, false, true, true]);
     assert_eq!([&named(&same, "undone")["got"], &named(&same, "quick")["got"]], ["0%", "100%"]);
+    assert_eq!([&named(&same, "per page")["got"], &named(&same, "in percent")["got"]], ["1", "100%"]);
+    assert_eq!(named(&same, "in percent")["want"], "100%");
     let mended =
         [("timeout = \"200ms\"", "timeout = \"2s\""), ("config.work = \"30ms\"", "config.work = \"10ms\"")];
     assert_eq!(all(&judged(&slow, &mended, &checks)), [true; 4]);

@@ -51,6 +51,26 @@ fn the_trace_that_shows_the_failure_is_drawn_again() {
 }
 
 #[test]
+fn a_trace_has_its_colours_on_a_terminal() {
+    let home = Home::new();
+    home.start();
+    for arguments in [&["check", "mine", "--seeds", "1"][..], &["show", "mine"]] {
+        let shown = crate::support::terminal::shown(home.command(arguments));
+        assert!(shown.contains("GET stock") && shown.contains("\u{1b}[2m"), "{shown:?}");
+        assert!(!shown.contains("u001b") && !shown.contains("x1b"), "{shown:?}");
+    }
+}
+
+#[test]
+fn the_command_that_records_a_run_fits_the_page() {
+    let home = Home::new();
+    home.start();
+    let checked = finish(home.command(&["check", "mine", "--seeds", "1"]).env("COLUMNS", "70"));
+    let wanted = "  record the run:\n    simhost run topology.toml --virtual --for 2s --seed 1 --out \\\n      t.jsonl\n";
+    assert!(checked.stdout.contains(wanted), "{}", checked.stdout);
+}
+
+#[test]
 fn plain_output_has_words_in_place_of_marks() {
     let home = Home::new();
     home.start();
@@ -233,6 +253,13 @@ fn the_list_has_every_lab_with_how_far_it_is() {
     home.lab(&["start", "retry-storm"]).success();
     assert_eq!(of(rows())["state"], "started");
     assert!(home.lab(&["list"]).success().contains("◐ 07"));
+    // A folder may have any name; of several the farthest counts.
+    home.lab(&["start", "retry-storm", "--into", "again"]).success();
+    let state = home
+        .read("again/.simhost-lab.json")
+        .replace("\"solved\": null", "\"solved\": \"2026-01-01T00:00:00Z\"");
+    home.write("again/.simhost-lab.json", &state);
+    assert_eq!(of(rows())["state"], "solved");
     refused(&home.lab(&["start", "retry-strom"]), &["there is no lab", "did you mean \"retry-storm\"?"]);
 }
 

@@ -59,6 +59,7 @@ fn the_recording_has_telemetry_and_a_report_and_nothing_that_tells_of_the_fault(
         assert!(!telemetry.contains(told) && !report.contains(told), "{told}");
     }
     assert!(!home.path("mine/topology.toml").exists());
+    assert!(report.contains("file telemetry.jsonl: ") && !report.contains(".part"), "{report}");
     refused(&home.lab(&["record", "mine"]), &["telemetry.jsonl is there already"]);
     let traces =
         finish(simhost().arg("traces").arg(home.path("mine/telemetry.jsonl")).args(["--slowest", "1"]));
@@ -91,11 +92,57 @@ fn right_answers_get_their_points_and_guessing_has_a_price() {
     assert!(message.contains("write one of \"latency\", \"crash\", \"none\""), "{message}");
     // The same answer again is no further guess.
     answer("shop", "latency");
+    // Nor is a word that is no service of the system.
     answer("cart", "latency");
+    answer("none", "latency");
     let (code, right) = answer("stock", "latency");
     // Two wrong answers, of which one costs nothing.
     assert_eq!((code, right["score"].as_f64()), (Some(0), Some(12.0)), "{right:#}");
     assert_eq!(right["solved"], true);
+    let text = home.lab(&["check", "mine"]);
+    assert!(text.success().contains("9 of 10 points (10% lost by wrong answers before)"), "{}", text.stdout);
+}
+
+#[test]
+fn a_reset_lets_the_recording_be_made_again() {
+    let home = home();
+    home.start();
+    home.lab(&["record", "mine"]).success();
+    let recorded = home.read("mine/telemetry.jsonl");
+    assert!(home.lab(&["reset", "mine"]).success().contains("before-reset-1"));
+    assert!(home.read("mine/before-reset-1/telemetry.jsonl") == recorded);
+    home.lab(&["record", "mine"]).success();
+    assert!(home.read("mine/telemetry.jsonl") == recorded);
+}
+
+#[test]
+fn the_solution_has_the_answers_that_are_right_for_this_student() {
+    let home = home();
+    home.write("05-pages/solution/EXPLANATION.md", "# Why\n\nIt was slow.\n");
+    home.start();
+    let revealed = home.lab(&["reveal", "mine", "--yes"]);
+    let (_, right) = revealed.success().split_once("The answers that are right for you:\n").expect("answers");
+    assert!(right.starts_with("  service = \"stock\"\n  kind = \"latency\"\n  at = \"1"), "{right}");
+    // As they are told, they are right.
+    home.write("mine/answers.toml", right);
+    assert_eq!(home.check().0, Some(0), "{right}");
+}
+
+#[test]
+fn a_service_that_there_is_not_is_told_and_not_judged() {
+    let home = home();
+    home.start();
+    home.write("mine/answers.toml", "service = \"shop -> stokc\"\nkind = \"lateness\"\nat = \"9s\"\n");
+    let (_, result) = home.check();
+    assert!(named(&result, "who")["got"].is_null(), "{result:#}");
+    home.write("mine/answers.toml", "service = \"stokc\"\nkind = \"lateness\"\nat = \"9s\"\n");
+    let told = home.lab(&["check", "mine"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let near = "\"stokc\" in the answer to \"service\" is no service of the system: did you mean \"stock\"?";
+    // The second unknown word is explained although the first answer has failed already.
+    for words in [near, "\"lateness\" is no answer to \"kind\": write one of \"latency\""] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert!(!home.read("mine/.simhost-lab.json").contains("\"who\""));
 }
 
 #[test]
