@@ -192,14 +192,27 @@ fn print_drawn(text: &str) -> ExitCode {
 /// Writes what was asked for to a file, in place of one that is there; `-` is standard output.
 fn write(text: &str, out: Option<&Path>) -> ExitCode {
     let Some(path) = out.filter(|path| path.as_os_str() != "-") else { return print(text) };
-    match files::create(path).and_then(|mut file| file.write_all(text.as_bytes())) {
+    match files::replace(path, text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let problem =
-                Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
-            refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
-        }
+        Err(error) => refuse(&Refused::new(None, vec![cannot_write(path, &error)])),
     }
+}
+
+/// Refuses a file that cannot be written, before the work whose result it is to have.
+fn writable(out: Option<&Path>) -> Result<(), Refused> {
+    let Some(path) = out.filter(|path| path.as_os_str() != "-") else { return Ok(()) };
+    files::can_replace(path).map_err(|error| Refused::new(None, vec![cannot_write(path, &error)]))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
+    let problem = Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
+    problem.help(match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "make room on the disk, or name a file on another one; what was there is as it was"
+        }
+        std::io::ErrorKind::IsADirectory => "name a file in it",
+        _ => "name a file in a folder that is there and may be written",
+    })
 }
 
 /// Tells a person something. If standard error takes nothing, nobody can be told.

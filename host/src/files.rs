@@ -2,7 +2,7 @@
 //! written. What is no file must not make the program wait or fill its memory.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// What a folder is called.
@@ -71,6 +71,74 @@ pub fn create(path: &Path) -> io::Result<File> {
         }
         Ok(_) => File::create(path),
         Err(_) => File::options().read(true).write(true).create(true).truncate(true).open(path),
+    }
+}
+
+/// Writes a file whole or not at all: until all of it is written, what was there stays. A pipe or a device
+/// takes the bytes as they come.
+///
+/// # Errors
+/// The system's. A file that was there is as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let there = std::fs::metadata(path).ok();
+    if there.as_ref().is_some_and(|about| !about.is_file()) {
+        return create(path)?.write_all(bytes);
+    }
+    // A symbolic link stays one.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = match as_new_as(there.as_ref()).tempfile_in(folder) {
+        // Who may write a file need not be allowed to write its folder.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && there.is_some() => {
+            return create(path)?.write_all(bytes);
+        }
+        beside => beside.map_err(without_its_name)?,
+    };
+    beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(without_its_name)?;
+    beside.persist(path).map(drop).map_err(|failed| without_its_name(failed.error))
+}
+
+/// A file beside another, which will be as open to others as that one is, or as any new one.
+fn as_new_as(there: Option<&Metadata>) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".simhost-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let new = std::fs::Permissions::from_mode(0o666);
+        builder.permissions(there.map_or(new, Metadata::permissions));
+    }
+    builder
+}
+
+/// The error alone: the name of the file beside means nothing to who named another.
+fn without_its_name(error: io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error)
+}
+
+/// Whether [`replace`] could begin, without touching what is there.
+///
+/// # Errors
+/// The system's, which say why the file cannot be written.
+pub fn can_replace(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|about| about.is_dir()) {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    can_create(path)
+}
+
+/// Whether two names lead to one file, by whatever links.
+pub fn are_one(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+        identity(one).is_some_and(|identified| identity(other) == Some(identified))
+    }
+    #[cfg(not(unix))]
+    {
+        let place = |path| std::fs::canonicalize(path).ok();
+        place(one).is_some_and(|placed| place(other) == Some(placed))
     }
 }
 

@@ -137,6 +137,7 @@ pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
     if system.requests == 0 {
         return Err(ImportError::NoRequests { file: file(), spans });
     }
+    names.settle();
     let (text, left_out) = fitting(wanted, &mut system, &names, scale, &left_out)
         .ok_or_else(|| ImportError::TooLong { file: file() })?;
     let broken = (strange > 0).then(|| format!("{} left out: no OTLP as JSON", counted(strange, "line")));

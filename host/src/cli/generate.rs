@@ -8,7 +8,7 @@ use clap::Args;
 use crate::error::Refused;
 use crate::generate::{self, Generated, Wanted};
 
-use super::{among, complain, refuse, write};
+use super::{among, complain, refuse, writable, write};
 
 #[derive(Debug, Args)]
 pub struct Generate {
@@ -52,6 +52,9 @@ pub struct Generate {
 impl Generate {
     pub fn execute(self) -> ExitCode {
         let Self { services, seed, layers, rate, caches, topics, databases, name, out } = self;
+        if let Err(refused) = writable(out.as_deref()) {
+            return refuse(&refused);
+        }
         let path = out.as_deref().filter(|path| path.as_os_str() != "-");
         let file = path.and_then(std::path::Path::file_name);
         let file = file.map(|name| name.to_string_lossy().into_owned());

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::error::{Problem, Refused};
+use crate::files;
 use crate::import::{self, Wanted};
 
-use super::{REFUSED, complain, write};
+use super::{REFUSED, complain, refuse, writable, write};
 
 /// The topology's name where the traces come from standard input.
 const NAMELESS: &str = "imported";
@@ -37,6 +39,9 @@ pub struct Import {
 impl Import {
     pub fn execute(self) -> ExitCode {
         let Self { file, out, name, seed } = self;
+        if let Err(refused) = not_over(&file, out.as_deref()).and_then(|()| writable(out.as_deref())) {
+            return refuse(&refused);
+        }
         let path = (file.as_os_str() != "-").then_some(file);
         let called = path.as_deref().and_then(name_of).unwrap_or_else(|| "-".to_owned());
         let out_name = out.as_deref().filter(|path| path.as_os_str() != "-").and_then(name_of);
@@ -52,6 +57,14 @@ impl Import {
             }
         }
     }
+}
+
+/// Refuses to write over the traces that are read.
+fn not_over(file: &Path, out: Option<&Path>) -> Result<(), Refused> {
+    let Some(out) = out.filter(|out| files::are_one(file, out)) else { return Ok(()) };
+    let problem =
+        Problem::new(format!("--out {} is the file that is read, and would be lost", out.display()));
+    Err(Refused::new(None, vec![problem.help("name another file with --out")]))
 }
 
 fn name_of(path: &Path) -> Option<String> {

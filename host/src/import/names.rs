@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
+use std::iter;
 
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
@@ -165,6 +166,24 @@ impl Names {
     pub fn consumer(&mut self, service: u32, topic: u32, path: String) -> Option<u32> {
         let key = RouteKey { service, method: "POST".to_owned(), shape: String::new(), topic: Some(topic) };
         self.keyed(key, path, true)
+    }
+
+    /// Gives what each service does with messages a path that no other route of it has: the names of spans,
+    /// which paths are made of, may be the same for all topics.
+    pub fn settle(&mut self) {
+        let of = |key: &RouteKey, path: &str| (key.service, key.method.clone(), path::shape(path));
+        let is_route = |(key, _): &(&RouteKey, &String)| key.topic.is_none();
+        let mut taken: BTreeSet<_> =
+            self.routes.iter().zip(&self.paths).filter(is_route).map(|(key, path)| of(key, path)).collect();
+        for (key, path) in self.routes.iter().zip(&mut self.paths) {
+            let Some(topic) = key.topic else { continue };
+            let topic = path::slug(self.topics.get(topic));
+            let base = format!("{}-{topic}", path.trim_end_matches('/')).trim_end_matches('-').to_owned();
+            let base = if base.starts_with('/') { base } else { format!("/{topic}") };
+            let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
+            let mut names = iter::once(path.clone()).chain(iter::once(base.clone())).chain(numbered);
+            *path = names.find(|name| taken.insert(of(key, name))).expect("numbers do not end");
+        }
     }
 
     fn keyed(&mut self, key: RouteKey, path: String, is_own: bool) -> Option<u32> {

@@ -6,6 +6,7 @@
 //! one.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -100,6 +101,8 @@ type Owner = Option<usize>;
 struct Fold<'a> {
     spans: &'a [Span],
     places: FxHashMap<u64, usize>,
+    /// Spans that are read as if they had no parent: see [`circles`].
+    cut: FxHashSet<usize>,
     requests: Vec<Request>,
     /// Of each span, once it is known.
     owners: Vec<Option<Owner>>,
@@ -115,11 +118,12 @@ struct Fold<'a> {
 
 /// The requests of the spans of one trace.
 pub fn requests(spans: &[Span], names: &mut Names, left_out: &mut LeftOut) -> Vec<Request> {
-    let places = spans.iter().enumerate().map(|(at, span)| (span.id, at)).collect();
+    let places: FxHashMap<_, _> = spans.iter().enumerate().map(|(at, span)| (span.id, at)).collect();
     let owners = vec![None; spans.len()];
     let served = spans.iter().filter(|span| span.role == Role::Serves);
     let mut fold = Fold {
         spans,
+        cut: circles(spans, &places),
         places,
         requests: Vec::new(),
         owners,
@@ -140,10 +144,31 @@ pub fn requests(spans: &[Span], names: &mut Names, left_out: &mut LeftOut) -> Ve
     fold.requests
 }
 
+/// The earliest span of each circle of parents. A circle has no beginning, and so no request from outside:
+/// the parent of this span is taken for a mistake of the recorder.
+fn circles(spans: &[Span], places: &FxHashMap<u64, usize>) -> FxHashSet<usize> {
+    let parent = |at: usize| places.get(&spans[at].parent).copied().filter(|parent| *parent != at);
+    let mut circles = FxHashSet::default();
+    // Of each span, which walk passed it first. A walk that meets itself has found a circle.
+    let mut passed = vec![usize::MAX; spans.len()];
+    for first in 0..spans.len() {
+        let mut here = Some(first);
+        while let Some(at) = here.filter(|at| passed[*at] == usize::MAX) {
+            passed[at] = first;
+            here = parent(at);
+        }
+        if let Some(met) = here.filter(|at| passed[*at] == first) {
+            let around = iter::successors(Some(met), |at| parent(*at).filter(|next| *next != met));
+            circles.extend(around.min_by_key(|at| (spans[*at].start, *at)));
+        }
+    }
+    circles
+}
+
 impl Fold<'_> {
     fn parent(&self, at: usize) -> Option<usize> {
         let parent = *self.places.get(&self.spans[at].parent)?;
-        (parent != at).then_some(parent)
+        (parent != at && !self.cut.contains(&at)).then_some(parent)
     }
 
     /// The request that a span belongs to. The walk up is a loop: a trace may be as deep as it likes, and

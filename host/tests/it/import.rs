@@ -3,6 +3,7 @@
 mod agreement;
 mod backing;
 mod origins;
+mod random;
 mod trouble;
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //! few file descriptors.
 
 mod inputs;
+mod outputs;
 mod signals;
 mod unread;
 

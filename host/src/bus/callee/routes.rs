@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use opentelemetry_semantic_conventions::attribute;
 use percent_encoding::percent_decode_str;
 
@@ -19,8 +20,8 @@ const ROUTES: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Routes {
     routes: Vec<Route>,
-    /// From a path to the routes of that path, one for each method.
-    paths: matchit::Router<Vec<(String, u32)>>,
+    /// From a path to the routes that take it, one for each method: what they call its parameters may differ.
+    paths: matchit::Router<Vec<Offer>>,
     /// The guest serves requests.
     is_served: bool,
 }
@@ -39,6 +40,15 @@ pub struct Route {
     pub outer: Arc<[KeyValue]>,
     /// The path has no parameters, so `url.path` is among the shared attributes.
     pub fixed: bool,
+}
+
+/// A method that a path can be asked with.
+#[derive(Clone, Debug)]
+struct Offer {
+    method: String,
+    route: u32,
+    /// What the route calls the parameters of the path, in their order.
+    params: Vec<String>,
 }
 
 /// What a method and a path meet.
@@ -95,7 +105,7 @@ impl Routes {
         if routes.len() > ROUTES {
             errors.push(format!("{} routes are more than {ROUTES}", routes.len()));
         }
-        let mut paths: Vec<(String, Vec<(String, u32)>)> = Vec::new();
+        let mut shapes: IndexMap<String, Vec<Offer>> = IndexMap::new();
         let mut seen = BTreeSet::new();
         for (index, route) in routes.iter().enumerate().take(ROUTES) {
             let name = format!("{} {}", route.method, route.path);
@@ -104,16 +114,22 @@ impl Routes {
             } else if !seen.insert(name.clone()) {
                 errors.push(format!("the route {name:?} is there twice"));
             } else {
-                let method = (route.method.clone(), index as u32);
-                match paths.iter_mut().find(|(path, _)| *path == route.path) {
-                    Some((_, methods)) => methods.push(method),
-                    None => paths.push((route.path.clone(), vec![method])),
+                let (shape, params) = shape(&route.path);
+                let offer = Offer { method: route.method.clone(), route: index as u32, params };
+                let offers = shapes.entry(shape).or_default();
+                match offers.iter().find(|other| other.method == offer.method) {
+                    Some(other) => {
+                        let other = format!("{} {}", other.method, routes[other.route as usize].path);
+                        errors.push(format!("the route {name:?} takes the same requests as {other:?}"));
+                    }
+                    None => offers.push(offer),
                 }
             }
         }
         let mut router = matchit::Router::new();
-        for (path, methods) in paths {
-            if let Err(error) = router.insert(path.clone(), methods) {
+        for (shape, offers) in shapes {
+            let path = &routes[offers[0].route as usize].path;
+            if let Err(error) = router.insert(shape, offers) {
                 errors.push(format!("the path {path:?} cannot be used: {error}"));
             }
         }
@@ -144,18 +160,17 @@ impl Routes {
             return Match::Found(None, Vec::new());
         }
         let Ok(found) = self.paths.at(path) else { return Match::NotFound };
-        let allowing = |method| found.value.iter().find(|(allowed, _)| allowed == method);
+        let allowing = |method| found.value.iter().find(|offer| offer.method == method);
         // Who offers GET offers HEAD (RFC 9110, section 9.3.2); the ingress keeps the body back.
         let matched = allowing(method).or_else(|| (method == "HEAD").then(|| allowing("GET")).flatten());
         match matched {
-            Some((_, index)) => {
-                let params = found.params.iter();
-                let params = params.map(|(name, value)| (name.to_owned(), decode(value)));
-                Match::Found(Some(*index), params.collect())
+            Some(offer) => {
+                let values = found.params.iter().map(|(_, value)| decode(value));
+                Match::Found(Some(offer.route), offer.params.iter().cloned().zip(values).collect())
             }
             None => {
-                let allowed = found.value.iter().map(|(method, _)| method.clone()).collect();
-                Match::WrongMethod(allowed, found.value[0].1)
+                let allowed = found.value.iter().map(|offer| offer.method.clone()).collect();
+                Match::WrongMethod(allowed, found.value[0].route)
             }
         }
     }
@@ -188,6 +203,31 @@ fn is_method(method: &str) -> bool {
 /// A path whose parameters are in braces; what cannot be in a URL cannot be in a route.
 fn is_path(path: &str) -> bool {
     is_target(&path.replace(['{', '}'], ""))
+}
+
+/// A path with numbers in place of the names of its parameters, and these names: `/users/{0}`. Two routes of
+/// one shape take the same paths. What is no parameter, such as `{{`, stays.
+fn shape(path: &str) -> (String, Vec<String>) {
+    let (mut shape, mut params, mut rest) = (String::with_capacity(path.len()), Vec::new(), path);
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        shape.push_str(before);
+        let name = from.find('}').map(|end| &from[1..end]).filter(|name| !name.starts_with('{'));
+        let Some(name) = name else {
+            let two = from.len().min(2);
+            shape.push_str(&from[..two]);
+            rest = &from[two..];
+            continue;
+        };
+        let (mark, plain) = name.strip_prefix('*').map_or(("", name), |plain| ("*", plain));
+        // A parameter without a name is refused by the router, which needs to see it.
+        let number = if plain.is_empty() { String::new() } else { params.len().to_string() };
+        shape.extend(["{", mark, &number, "}"]);
+        params.push(plain.to_owned());
+        rest = &from[name.len() + 2..];
+    }
+    shape.push_str(rest);
+    (shape, params)
 }
 
 fn decode(value: &str) -> String {

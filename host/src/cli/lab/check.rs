@@ -17,7 +17,7 @@ use crate::lab::witness::{self, Sought};
 use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
 
 use super::super::terminal::style;
-use super::super::{REFUSED, complain, print_drawn, refuse, write};
+use super::super::{REFUSED, complain, print_drawn, refuse, writable, write};
 use super::folder::{now, remember};
 use super::{Folder, refused, tell_or_quit};
 
@@ -91,6 +91,7 @@ struct Judged {
 
 impl Check {
     pub fn execute(self) -> Result<ExitCode, Refused> {
+        writable(Some(&self.out))?;
         let (lab, mut state) = self.folder.open()?;
         if self.graded {
             state = State { salt: self.salt.clone().unwrap_or_default(), ..State::default() };
@@ -109,7 +110,11 @@ impl Check {
                     remember(&state, &self.folder);
                 }
                 let written = self.write(&judged);
-                Ok(if judged.verdict.solved { written } else { ExitCode::FAILURE })
+                Ok(if judged.verdict.solved || written != ExitCode::SUCCESS {
+                    written
+                } else {
+                    ExitCode::FAILURE
+                })
             }
             // Who reads documents gets one in any case.
             Err(refused) if self.format != Format::Text => {

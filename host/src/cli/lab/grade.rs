@@ -1,6 +1,6 @@
 //! `simhost lab grade`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::lab::files;
 use crate::lab::grade::{Grade, Grading, csv, submissions};
 use crate::model::Nanos;
 
-use super::super::{length, say, write};
+use super::super::{length, say, writable, write};
 use super::check::seeds;
 use super::refused;
 
@@ -55,6 +55,8 @@ impl GradeAll {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let lab = catalogue::find(&self.lab)?;
         let salts = self.salt_from.as_deref().map(files::read_text).transpose().map_err(refused)?;
+        writable(Some(&self.out))?;
+        self.results.as_deref().map_or(Ok(()), can_take_results).map_err(refused)?;
         let found = submissions(&self.submissions, salts.as_deref());
         let found = found.map_err(|problems| Refused::new(None, problems))?;
         if found.is_empty() {
@@ -86,9 +88,14 @@ impl GradeAll {
     }
 }
 
-/// A file for each submission that has a result.
-fn results(grades: &[Grade], folder: &std::path::Path) -> Result<(), Problem> {
+/// Makes the folder of the results, and sees whether a file can be written there.
+fn can_take_results(folder: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(folder).map_err(|error| files::cannot("make", folder, &error))?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| files::cannot("write into", folder, &error))
+}
+
+/// A file for each submission that has a result.
+fn results(grades: &[Grade], folder: &Path) -> Result<(), Problem> {
     for grade in grades {
         if let Some(result) = &grade.result {
             let text = serde_json::to_string_pretty(result).expect("a result is JSON");

@@ -52,13 +52,15 @@ pub fn asked(attributes: &Attributes<'_>, names: &mut Names, left_out: &mut Left
         text(&NAMESPACE).or_else(|| attributes.number(&NAMESPACE).map(|number| number.to_string()));
     let asks = asks(attributes, &system, left_out);
     let store = names.store(Store {
-        system,
+        system: system.clone(),
         namespace,
         address: text(&HOST),
         port: port.and_then(|port| u16::try_from(port).ok()),
         peer: text(&PEER_NAMES),
     })?;
-    names.statement(Statement { name: short(&attributes.0.name), store, asks })
+    // A span without a name is called as the semantic conventions have it where nothing else is known.
+    let name = if attributes.0.name.is_empty() { system } else { short(&attributes.0.name) };
+    names.statement(Statement { name, store, asks })
 }
 
 fn asks(attributes: &Attributes<'_>, system: &str, left_out: &mut LeftOut) -> Asks {

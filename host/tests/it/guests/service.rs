@@ -98,6 +98,19 @@ fn a_table_is_a_route_and_passes_its_parameters_on() {
 }
 
 #[test]
+fn routes_of_two_methods_may_call_their_parameter_differently() {
+    let front = "config.show = { route = 'GET /users/{id}' }\n\
+                 config.change = { route = 'POST /users/{userId}', calls = 'back/of/{userId}' }";
+    let back = "config.read = { route = 'GET /of/{user}' }";
+    let requests = ["GET /users/7", "POST /users/8", "DELETE /users/9"];
+    let run = virtually(&[("front", front), ("back", back)], &requests);
+    assert_eq!(run.statuses(), [200, 200, 405]);
+    assert_eq!(*run.span("POST /users/{userId}").get("http.route"), "/users/{userId}");
+    assert_eq!(*run.span("GET /users/{id}").get("http.route"), "/users/{id}");
+    assert_eq!(*run.span("GET /of/{user}").get("url.path"), "/of/8");
+}
+
+#[test]
 fn an_error_of_its_own_is_an_exception_and_calls_nobody() {
     let run =
         virtually(&[("front", "config = { errors = 1, calls = 'a', work = '2ms' }"), ("a", "")], &["GET /"]);

@@ -78,6 +78,23 @@ fn a_submission_in_one_folder_of_its_own_is_found_there() {
 }
 
 #[test]
+fn where_grades_cannot_be_written_is_said_before_anything_is_checked() {
+    let home = Home::new();
+    hand_in(&home, "ada", TOPOLOGY);
+    home.write("file", "no folder");
+    let grade = ["grade", "in", "--lab", "./05-pages", "--seeds", "1"];
+    for (flags, says) in [
+        (["--out", "no/grades.csv"], "cannot write no/grades.csv"),
+        (["--out", "in"], "cannot write in: is a directory"),
+        (["--results", "file"], "cannot make file"),
+    ] {
+        let done = home.lab(&[&grade[..], &flags].concat());
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
+        assert!(done.told().contains(says) && !done.stderr.contains("ada"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
     let home = Home::new();
     let lab = home.read("05-pages/lab.toml");
