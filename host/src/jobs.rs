@@ -21,7 +21,8 @@ use crate::tally::Tally;
 /// Runs of one schedule that wait for the one before, with `overlap = "queue"`. One more is skipped.
 const WAITING_AT_MOST: usize = 1_000;
 
-/// Runs of one schedule that go on at a time, with `overlap = "allow"`. One more is skipped.
+/// Runs of one schedule that go on at a time, at all replicas together, with `overlap = "allow"`. One more is
+/// skipped, unless its replica has none.
 const RUNNING_AT_MOST: u32 = 10_000;
 
 /// The jobs of a run, under way. For the core thread only.
@@ -75,6 +76,8 @@ struct Running {
     ticking: RefCell<Vec<AbortHandle>>,
     /// Where its runs overlap: one, or one for each replica.
     lanes: Vec<Lane>,
+    /// Runs that go on in all lanes.
+    running: Cell<u32>,
     started: Cell<u64>,
     skipped: Cell<u64>,
     tally: RefCell<Tally>,
@@ -115,6 +118,7 @@ impl Jobs {
                 over: Cell::default(),
                 ticking: RefCell::default(),
                 lanes: (0..lanes).map(|_| Lane::default()).collect(),
+                running: Cell::default(),
                 started: Cell::default(),
                 skipped: Cell::default(),
                 tally: RefCell::default(),
@@ -177,7 +181,7 @@ impl Running {
         let mut waiting = waiting.borrow_mut();
         match self.schedule.overlap {
             _ if running.get() == 0 => self.begin(number, lane),
-            Overlap::Allow if running.get() < RUNNING_AT_MOST => self.begin(number, lane),
+            Overlap::Allow if self.running.get() < RUNNING_AT_MOST => self.begin(number, lane),
             Overlap::Queue if waiting.len() < WAITING_AT_MOST => waiting.push_back(number),
             Overlap::Skip | Overlap::Allow | Overlap::Queue => {
                 self.skipped.set(self.skipped.get() + 1);
@@ -191,12 +195,14 @@ impl Running {
         let (all, began) = (Rc::clone(self), self.sched.now());
         self.started.set(self.started.get() + 1);
         self.lanes[lane].running.set(self.lanes[lane].running.get() + 1);
+        self.running.set(self.running.get() + 1);
         let running = self.bus.run_job(self.run(number, lane));
         self.sched.spawn(async move {
             let error = running.await.err().map(|failure| Cow::Borrowed(failure.kind));
             all.tally.borrow_mut().note(all.sched.now() - began, error);
             let lane_of = &all.lanes[lane];
             lane_of.running.set(lane_of.running.get() - 1);
+            all.running.set(all.running.get() - 1);
             let next = lane_of.waiting.borrow_mut().pop_front();
             if let Some(next) = next {
                 all.begin(next, lane);
@@ -246,7 +252,7 @@ impl Running {
             service: Arc::clone(&self.service),
             job: Arc::clone(&self.job),
             started: self.started.get(),
-            in_flight: self.lanes.iter().map(|lane| lane.running.get()).sum(),
+            in_flight: self.running.get(),
             skipped: self.skipped.get(),
             duration: until.saturating_sub(self.origin),
             tally: self.tally.borrow().clone(),

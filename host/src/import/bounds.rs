@@ -14,8 +14,8 @@ pub const MAX_KNOWN_ROUTES: usize = 100_000;
 /// Routes that are written: those with the most requests.
 pub const MAX_ROUTES: usize = 4_000;
 
-/// Routes of a service that are written: to give more than some 700 takes the built-in guest longer than it may
-/// compute.
+/// Routes of a service that are written: to give more than some 700 takes the built-in guest longer than it
+/// may compute.
 pub const MAX_SERVICE_ROUTES: usize = 500;
 
 /// Callees of a route that are told apart.

@@ -47,6 +47,12 @@ pub fn text(route: &Route, mut drawn: Vec<Drawn>, own: &str, made: Option<u64>) 
     texts.join(", ")
 }
 
+/// Whether a call comes often enough to stand in the key `calls`.
+pub fn is_written(route: &Route, call: &Drawn, own: &str, made: Option<u64>) -> bool {
+    let (main, more) = written(route, call, own, made);
+    main.or(more).is_some()
+}
+
 /// What stands in the key `publish`: topics with their keys, in their order.
 pub fn messages(route: &Route, mut drawn: Vec<Drawn>, own: &str, made: Option<u64>) -> String {
     let rank = |one: &Drawn| one.calls.ranks as f64 / one.calls.requests.max(1) as f64;

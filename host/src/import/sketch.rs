@@ -106,6 +106,8 @@ pub struct RouteSketch {
     /// The cache that keeps its answers, for how long, and the share that was found.
     pub keeping: Option<(String, Nanos, f64)>,
     pub calls: String,
+    /// The services in `calls`.
+    pub callees: BTreeSet<String>,
     pub publish: String,
     pub message_bytes: u64,
     pub response_bytes: Option<u64>,
@@ -182,7 +184,13 @@ impl Drawing<'_> {
         let mut loads = self.loads(system, scale, left_out);
         loads.sort_by_cached_key(|load| (load.is_guessed, Reverse(load.requests_sum()), load.to.clone()));
         let entry = loads.first().map_or_else(String::new, |load| load.to.clone());
-        let (latency, links) = links::links(system, self.names, &self.callees, &self.sizes);
+        let (latency, mut links) = links::links(system, self.names, &self.callees, &self.sizes);
+        let calls = |link: &Link| {
+            let mut from = services.iter().filter(|service| service.name == link.from);
+            from.any(|service| service.routes.iter().any(|route| route.callees.contains(&link.to)))
+        };
+        // A call that comes too seldom to be written has no link.
+        links.retain(calls);
         let databases = self.databases(&services);
         let caches = self.caches(&services);
         let Topics { topics, subscriptions, .. } = self.topics;
@@ -231,6 +239,9 @@ impl Drawing<'_> {
                 path: names.paths[*to as usize].clone(),
             }
         });
+        let drawn: Vec<_> = drawn.collect();
+        let written = drawn.iter().filter(|call| order::is_written(route, call, own_path, made));
+        let called = written.map(|call| call.service.clone()).collect();
         let sent = callees.publishes(number).iter().map(|(topic, calls)| {
             let seen = &names.seen[*topic as usize];
             let path = if seen.keyed * 2 > seen.sent { "/{key}" } else { "/" };
@@ -274,7 +285,8 @@ impl Drawing<'_> {
                 let share = 1.0 - kept.misses as f64 / kept.requests.max(1) as f64;
                 (stores.caches[cache].name.clone(), keeping.lasting(number), share)
             }),
-            calls: order::text(route, drawn.collect(), own_path, made),
+            calls: order::text(route, drawn, own_path, made),
+            callees: called,
             publish: order::messages(route, sent.collect(), own_path, made),
             message_bytes: bytes.max().unwrap_or(0),
             response_bytes,

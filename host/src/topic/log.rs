@@ -8,6 +8,10 @@ use crate::rng::Key;
 use super::counts::{GroupAccount, TopicAccount, TopicCounts};
 use super::{Record, partitioner};
 
+/// Bytes that all partitions of a topic keep together, whatever each may keep; one message of each is kept in
+/// any case.
+const TOPIC_BYTES_AT_MOST: u64 = 1 << 30;
+
 /// A partition is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -17,6 +21,8 @@ pub struct Full;
 pub struct Log {
     pub settings: model::Topic,
     partitions: Vec<Partition>,
+    /// What the records of all partitions take together.
+    bytes: u64,
     pub(super) counts: TopicCounts,
 }
 
@@ -34,18 +40,19 @@ impl Partition {
         self.oldest + self.records.len() as u64
     }
 
-    fn pop(&mut self) -> Option<Record> {
-        let record = self.records.pop_front()?;
+    /// Removes the oldest record: its bytes.
+    fn pop(&mut self) -> Option<u64> {
+        let size = self.records.pop_front()?.message.size();
         self.oldest += 1;
-        self.bytes -= record.message.size();
-        Some(record)
+        self.bytes -= size;
+        Some(size)
     }
 }
 
 impl Log {
     pub fn new(settings: &model::Topic) -> Self {
         let partitions = (0..settings.partitions).map(|_| Partition::default()).collect();
-        Self { settings: settings.clone(), partitions, counts: TopicCounts::default() }
+        Self { settings: settings.clone(), partitions, bytes: 0, counts: TopicCounts::default() }
     }
 
     /// The partition of a message with this key.
@@ -85,21 +92,30 @@ impl Log {
         let of = &mut self.partitions[partition as usize];
         if self.settings.overflow == Overflow::Refuse {
             let done = done().unwrap_or(0);
-            while of.oldest < done && of.pop().is_some() {}
+            while of.oldest < done
+                && let Some(size) = of.pop()
+            {
+                self.bytes -= size;
+            }
         }
-        let is_full = |of: &Partition| {
+        let is_full = |of: &Partition, all: u64| {
             let count = of.records.len() as u64;
-            count >= retain.messages || count > 0 && of.bytes + size > retain.bytes
+            let has_no_room = of.bytes + size > retain.bytes || all + size > TOPIC_BYTES_AT_MOST;
+            count >= retain.messages || count > 0 && has_no_room
         };
-        if self.settings.overflow == Overflow::Refuse && is_full(of) {
+        if self.settings.overflow == Overflow::Refuse && is_full(of, self.bytes) {
             self.counts.refused += 1;
             return Err(Full);
         }
-        while is_full(of) && of.pop().is_some() {
+        while is_full(of, self.bytes)
+            && let Some(size) = of.pop()
+        {
+            self.bytes -= size;
             self.counts.dropped += 1;
         }
         let offset = of.end();
         of.bytes += size;
+        self.bytes += size;
         of.records.push_back(record);
         self.counts.published += 1;
         self.counts.bytes += size;
@@ -117,8 +133,13 @@ impl Log {
     pub(super) fn expire(&mut self, partition: u32, now: Nanos) {
         let Some(age) = self.settings.retain.age else { return };
         let of = &mut self.partitions[partition as usize];
-        while of.records.front().is_some_and(|record| record.published.saturating_add(age) <= now) {
-            of.pop();
+        let is_old = |of: &Partition| {
+            of.records.front().is_some_and(|record| record.published.saturating_add(age) <= now)
+        };
+        while is_old(of)
+            && let Some(size) = of.pop()
+        {
+            self.bytes -= size;
             self.counts.expired += 1;
         }
     }

@@ -400,3 +400,29 @@ fn records_are_bounded_by_their_bytes_and_their_age() {
     pair.log.expire(0, 5 * SECOND / 2 - 1);
     assert_eq!((pair.log.range(0), pair.log.counts.expired), ((3, 4), 3));
 }
+
+#[test]
+fn the_partitions_of_a_topic_have_a_bound_in_bytes_together() {
+    let retain = Retention { messages: 1_000, bytes: 64 << 20, age: None };
+    let mut log = Log::new(&model::Topic { retain, ..topic(100, 1_000, Overflow::DropOldest) });
+    // One message in memory, kept many times.
+    let message = record(&"x".repeat(1 << 20), 0).message;
+    for number in 0..3_000 {
+        let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
+        log.append(number % 100, record, || None, 0).expect("the oldest go");
+    }
+    let account = log.account(Vec::new());
+    assert!((1_000..=1_024).contains(&account.kept), "{}", account.kept);
+    assert_eq!(account.kept + account.counts.dropped, 3_000);
+
+    let mut full = Log::new(&model::Topic { retain, ..topic(100, 1_000, Overflow::Refuse) });
+    let mut append = |number: u32| {
+        let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
+        full.append(number % 99, record, || None, 0)
+    };
+    assert!((0..1_000).all(|number| append(number).is_ok()));
+    assert_eq!((1_000..1_100).filter_map(|number| append(number).err()).last(), Some(Full));
+    // A partition that has nothing keeps one in any case.
+    let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
+    assert_eq!(full.append(99, record, || None, 0), Ok(0));
+}

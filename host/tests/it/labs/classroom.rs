@@ -84,9 +84,9 @@ fn where_grades_cannot_be_written_is_said_before_anything_is_checked() {
     home.write("file", "no folder");
     let grade = ["grade", "in", "--lab", "./05-pages", "--seeds", "1"];
     for (flags, says) in [
-        (["--out", "no/grades.csv"], "cannot write no/grades.csv"),
-        (["--out", "in"], "cannot write in: is a directory"),
-        (["--results", "file"], "cannot make file"),
+        (["--out", "no/grades.csv"], "cannot write \"no/grades.csv\""),
+        (["--out", "in"], "cannot write \"in\": is a directory"),
+        (["--results", "file"], "cannot make \"file\""),
     ] {
         let done = home.lab(&[&grade[..], &flags].concat());
         assert_eq!(done.code, Some(2), "{}", done.stderr);

@@ -70,7 +70,7 @@ fn a_file_that_cannot_be_written_whole_stays_as_it_was() {
         // A file that may not grow is refused like one for which there is no room.
         let finished = finish(&mut in_shell("ulimit -f 1", &folder.command(arguments)));
         assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.stderr);
-        assert!(finished.told().contains("cannot write mine"), "{arguments:?}: {}", finished.stderr);
+        assert!(finished.told().contains("cannot write \"mine\""), "{arguments:?}: {}", finished.stderr);
         assert_eq!(
             std::fs::read_to_string(folder.path("mine")).expect("a file"),
             "precious",
@@ -102,8 +102,8 @@ fn where_nothing_can_be_written_is_said_before_the_work() {
     let folder = Folder::new();
     for command in [&["import", "missing.jsonl"][..], &["generate", "--services", "3"]] {
         let arguments = [command, &["--out", "no/such/file"]].concat();
-        folder.refused(&arguments, "cannot write no/such/file: No such file or directory");
+        folder.refused(&arguments, "cannot write \"no/such/file\": No such file or directory");
         let arguments = [command, &["--out", "."]].concat();
-        folder.refused(&arguments, "cannot write .: is a directory");
+        folder.refused(&arguments, "cannot write \".\": is a directory");
     }
 }
