@@ -208,7 +208,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
     let problem = Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
     problem.help(match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            "make room on the disk, or name a file on another one; what was there is as it was"
+            "make room on the disk, or name a file on another one"
         }
         std::io::ErrorKind::IsADirectory => "name a file in it",
         _ => "name a file in a folder that is there and may be written",

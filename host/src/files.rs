@@ -78,14 +78,16 @@ pub fn create(path: &Path) -> io::Result<File> {
 /// takes the bytes as they come.
 ///
 /// # Errors
-/// The system's. A file that was there is as it was.
+/// The system's. A file that was there is as it was, unless its folder may not be written: then it is written
+/// in place.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let there = std::fs::metadata(path).ok();
     if there.as_ref().is_some_and(|about| !about.is_file()) {
         return create(path)?.write_all(bytes);
     }
-    // A symbolic link stays one.
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    // A symbolic link stays one, be there a file behind it or not.
+    let target = std::fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to));
+    let path = &std::fs::canonicalize(path).or(target).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut beside = match as_new_as(there.as_ref()).tempfile_in(folder) {
         // Who may write a file need not be allowed to write its folder.

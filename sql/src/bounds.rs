@@ -72,9 +72,10 @@ pub(crate) const MISSED: usize = 1_000;
 /// Steps between two looks at whether a statement may go on.
 pub(crate) const STEPS_PER_LOOK: i32 = 1_000;
 
-/// Bytes of texts that a call of a function may work through as a part of its one step, and those beyond them
-/// that count as a step of the statement's bound.
+/// Bytes of texts that a call of a function may work through as a part of its one step.
 pub(crate) const FREE_BYTES: usize = 1_000;
+
+/// Bytes of longer texts that count as a step of the statement's bound, from the first byte on.
 pub(crate) const BYTES_PER_STEP: usize = 8;
 
 /// Bytes of a pattern of LIKE: matching takes the product of text and pattern.

@@ -182,7 +182,7 @@ mod tests {
         let asked = async {
             let turn = engine.turn().await;
             // An index that comes back is said so, and its making may take long.
-            engine.tell(move |_| drop(tell.send(thread::current().id())));
+            engine.tell(move |_| tell.send(thread::current().id()).expect("somebody listens"));
             drop(turn);
             engine.ask(|_| thread::current().id()).await
         };

@@ -80,8 +80,10 @@ fn worth(failures: Option<&BTreeSet<String>>, free: u32) -> f64 {
 fn price(failures: Option<&BTreeSet<String>>, free: u32, got: &str) -> String {
     let new = failures.is_none_or(|failures| !failures.contains(&digest(got)));
     let tries = failures.map_or(0, BTreeSet::len) + usize::from(new);
+    // No more of them are remembered than cost something.
+    let at_least = if tries > free as usize + DEAREST { "at least " } else { "" };
     format!(
-        " Different failures until now: {tries}. Each beyond {free} takes 10 % of these points, half at most."
+        " Different failures until now: {at_least}{tries}. Each beyond {free} takes 10 % of these points, half at most."
     )
 }
 

@@ -137,7 +137,8 @@ impl CalleeSide {
                     let (send, taken) = sched::oneshot();
                     *driver.delivering.borrow_mut() = Some(send);
                     let consuming = Box::pin(Rc::clone(&self).consume(group, Rc::new(delivery)));
-                    // A process that stands still has it for longer than the group waits.
+                    // When the session has timed out, another member has the partition, and this delivery
+                    // ends beside it.
                     if let Either::Right((_, consuming)) = select(consuming, taken).await {
                         self.host.sched.spawn_boxed(consuming);
                     }

@@ -112,9 +112,11 @@ fn numbers(id: ServiceId, model: &Model, run: &Simulated) -> ServiceNumbers {
 fn messages(id: ServiceId, model: &Model, run: &Simulated) -> Option<MessageNumbers> {
     let groups = model.subscriptions.iter().enumerate().filter(|(_, of)| of.service == id);
     let groups: Vec<_> = groups.filter_map(|(place, _)| counts(model, run, place)).collect();
-    let mut of_each = groups.iter().filter_map(|counts| counts.ages.as_deref());
-    let mut ages = of_each.next().cloned();
-    ages.iter_mut().for_each(|ages| of_each.by_ref().for_each(|of| ages.merge(of)));
+    let of_each = groups.iter().filter_map(|counts| counts.ages.as_deref().cloned());
+    let ages = of_each.reduce(|mut all, of| {
+        all.merge(&of);
+        all
+    });
     (!groups.is_empty()).then(|| MessageNumbers {
         delivered: groups.iter().map(|counts| counts.delivered).sum(),
         done: groups.iter().map(|counts| counts.done).sum(),
