@@ -20,6 +20,7 @@ mod style;
 pub mod text;
 mod tree;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub use self::points::PointLines;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
 pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 
-use self::assemble::{Assembler, Missed, Piece};
+use self::assemble::{Assembler, Missed, Part, Piece, Trace};
 use self::chosen::Chooser;
 use self::text::{count, grouped, safe};
 use self::tree::Artist;
@@ -87,6 +88,23 @@ impl<W: Write + Send> Exporter for Console<W> {
     fn account(&self) -> Arc<Account> {
         Arc::clone(&self.account)
     }
+}
+
+/// The same pieces. What ended after one trace, one part behind the other, is one part.
+fn joined(pieces: &[Piece]) -> Vec<Cow<'_, Piece>> {
+    let later = |piece: &Piece| match piece {
+        Piece::Trace(Trace { id, part: Part::Later { .. }, .. }) => Some(*id),
+        _ => None,
+    };
+    let mut joined: Vec<Cow<'_, Piece>> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let is_more = later(piece).is_some() && joined.last().and_then(|last| later(last)) == later(piece);
+        match (joined.last_mut().filter(|_| is_more).map(Cow::to_mut), piece) {
+            (Some(Piece::Trace(trace)), Piece::Trace(more)) => trace.join(more),
+            _ => joined.push(Cow::Borrowed(piece)),
+        }
+    }
+    joined
 }
 
 impl<W: Write + Send> Console<W> {
@@ -170,8 +188,8 @@ impl<W: Write + Send> Console<W> {
             text.push_str(&artist.legend());
             self.begun = true;
         }
-        for piece in pieces {
-            match piece {
+        for piece in joined(pieces) {
+            match &*piece {
                 Piece::Log(log) => text.push_str(&artist.draw_log(log)),
                 Piece::Trace(trace) => {
                     text.push('\n');

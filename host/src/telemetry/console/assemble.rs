@@ -67,6 +67,16 @@ pub struct Trace {
     pub lost_logs: u64,
 }
 
+impl Trace {
+    /// Adds another part of the same trace.
+    pub fn join(&mut self, more: &Self) {
+        self.spans.extend(more.spans.iter().cloned());
+        self.logs.extend(more.logs.iter().cloned());
+        self.lost_spans += more.lost_spans;
+        self.lost_logs += more.lost_logs;
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     Whole,

@@ -79,7 +79,8 @@ impl Picture<'_> {
             Part::Later { name, .. } => {
                 let name = safe(name, self.style().unicode);
                 fields.push((BOLD, name));
-                fields.push((YELLOW, "ended after the rest of the trace:".to_owned()));
+                fields
+                    .push((YELLOW, "ended after the rest of the trace, and nobody waits for it:".to_owned()));
             }
         }
         let total = spans.len() as u64 + trace.lost_spans;

@@ -127,7 +127,7 @@ impl Artist<'_> {
 impl<'a> Picture<'a> {
     fn new(artist: &'a Artist<'a>, trace: &'a Trace) -> Self {
         let spans = &trace.spans;
-        let tops = if trace.part == Part::Unfinished { Tops::Apart } else { Tops::UnderRoot };
+        let tops = if trace.part == Part::Whole { Tops::UnderRoot } else { Tops::Apart };
         let forest = Forest::build(spans, tops);
         let (mut start, mut end) = (u64::MAX, 0);
         if let Part::Later { start: root_start, .. } = trace.part {
