@@ -18,6 +18,7 @@ use super::find::edges;
 use super::finding::Finding;
 use super::manifest::{Fact, Of, Quantity, Question, Truth};
 use super::measure::Unit;
+use super::naming;
 use super::path::Trace;
 
 /// The file in the student's folder.
@@ -104,9 +105,17 @@ fn answer(value: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<An
         }
         (_, Truth::Edges) => Err(wrong("write [[\"caller\", \"callee\"], …]")),
         (value, truth) => match (truth.unit(), value) {
-            (Some(unit), value) => match number(value, unit) {
-                Some(quantity) => Ok(Some(Answer::Number(quantity))),
-                None => Err(wrong(&format!("write {}", unit.form()))),
+            (Some(unit), value) => match (number(value, unit), truth, value) {
+                (Some(quantity), ..) => Ok(Some(Answer::Number(quantity))),
+                (None, Truth::Fault(Fact::Replica, _), DeValue::String(text)) => {
+                    let number = naming::replica(text);
+                    let number = number.ok_or_else(|| wrong("write the number of the replica, such as 0"));
+                    Ok(Some(Answer::Number(Quantity { value: number?, unit })))
+                }
+                (None, Truth::Fault(Fact::At, _), _) => {
+                    Err(wrong("write a time from the start of the recording, such as \"75s\""))
+                }
+                (None, ..) => Err(wrong(&format!("write {}", unit.form()))),
             },
             (None, DeValue::String(text)) => Ok(Some(Answer::Text(text.trim().to_owned()))),
             (None, _) => Err(wrong("write text in quotes")),
@@ -155,6 +164,7 @@ impl Recording {
     pub fn right(&self, question: &Question) -> Option<Right> {
         match &question.truth {
             Truth::Is(text) => Some(Right::Texts([text.clone()].into())),
+            Truth::Number(number) => Some(Right::Number(*number, Unit::Plain)),
             Truth::Edges => Some(Right::Pairs(edges(self.ran.as_ref()?))),
             Truth::Report(metric) => {
                 let number = metric.of(&self.ran.as_ref()?.report).or(metric.of_nothing())?;
@@ -236,8 +246,13 @@ fn slowest(spans: &[SpanRecord]) -> Option<Vec<&SpanRecord>> {
     Some(spans.iter().filter(|span| span.trace_id == id).collect())
 }
 
-/// What a check finds.
-pub fn find(question: &Question, answer: Option<&Answer>, right: Option<&Right>) -> Finding {
+/// What a check finds in a system of these services.
+pub fn find(
+    question: &Question,
+    answer: Option<&Answer>,
+    right: Option<&Right>,
+    services: &[String],
+) -> Finding {
     let key = quote(&question.key);
     let want = format!("an answer to {key} that is right");
     let Some(right) = right else {
@@ -259,16 +274,30 @@ pub fn find(question: &Question, answer: Option<&Answer>, right: Option<&Right>)
         let message = format!("{} is no answer to {key}: write one of {choices}", quote(&got));
         return Finding::failed(None, want, message);
     }
-    if is_right(answer, right, question.tolerance) {
+    let sort = naming::sort(&question.truth, services);
+    if is_right(answer, right, question.tolerance, sort) {
         return Finding::passed(got, want);
     }
-    let message = format!("{} is not the answer to {key}", quote(&got));
+    let refusal = match answer {
+        Answer::Text(text) if text != NOTHING => naming::refusal(text, sort),
+        Answer::Pairs(pairs) => naming::refusal_of_edges(pairs, services),
+        _ => None,
+    };
+    if let Some(message) = refusal {
+        return Finding::failed(None, want, message);
+    }
+    let message = match (answer, right) {
+        (Answer::Pairs(pairs), Right::Pairs(right)) => naming::compared(pairs, right),
+        _ => format!("{} is not the answer to {key}", quote(&got)),
+    };
     Finding::failed(Some(got), want, message)
 }
 
-fn is_right(answer: &Answer, right: &Right, tolerance: Option<Quantity>) -> bool {
+fn is_right(answer: &Answer, right: &Right, tolerance: Option<Quantity>, sort: naming::Sort) -> bool {
     match (answer, right) {
-        (Answer::Text(text), Right::Texts(right)) => right.contains(text),
+        (Answer::Text(text), Right::Texts(right)) => {
+            right.iter().any(|right| naming::is_same(text, right, sort))
+        }
         (Answer::Pairs(pairs), Right::Pairs(right)) => pairs == right,
         (Answer::Number(got), Right::Number(right, _)) => {
             let slack = match tolerance {
@@ -358,7 +387,8 @@ mod tests {
     fn a_time_may_be_off_by_a_minute() {
         let right = Right::Number(100e9, Unit::Time);
         let near = |value, tolerance| {
-            is_right(&Answer::Number(Quantity { value, unit: Unit::Time }), &right, tolerance)
+            let answer = Answer::Number(Quantity { value, unit: Unit::Time });
+            is_right(&answer, &right, tolerance, naming::Sort::Other)
         };
         let minute = Some(Quantity { value: 60e9, unit: Unit::Time });
         assert!(near(41e9, minute) && !near(39e9, minute) && !near(99e9, None));

@@ -144,11 +144,13 @@ impl<'a> Bench<'a> {
         let questions: Vec<_> = asked.iter().map(|(_, question)| *question).collect();
         let given = answers::read(&self.folder, &questions)?;
         let recording = self.recording()?;
+        let services: Vec<_> =
+            self.starter.model().services.iter().map(|service| service.name.clone()).collect();
         let found = asked.into_iter().map(|(at, question)| {
             let right = recording.right(question);
             let answer = given.get(&question.key);
             let unknown = answer.and_then(|answer| unknown::service(question, answer, self.starter.model()));
-            (at, unknown.unwrap_or_else(|| answers::find(question, answer, right.as_ref())))
+            (at, unknown.unwrap_or_else(|| answers::find(question, answer, right.as_ref(), &services)))
         });
         Ok(found.collect())
     }

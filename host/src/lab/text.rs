@@ -35,12 +35,12 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
     let first = verdict.first_failure();
     for (at, check) in verdict.checks.iter().enumerate() {
         text.push_str(&line(check, style));
+        // An answer is a line of its own.
+        if Some(at) == first || check.kind == "answer" && !check.passed {
+            text.push_str(&explained(check, verdict.seeds.len(), width));
+        }
         if Some(at) == first {
-            text.push_str(&explained(check, verdict.seeds.len(), width));
             text.push_str(shown);
-        } else if check.kind == "answer" && !check.passed && check.got.is_none() {
-            // It was not judged: whoever misspells a word is to know of it at once.
-            text.push_str(&explained(check, verdict.seeds.len(), width));
         }
     }
     if verdict.checks.iter().any(CheckRow::is_held) {
@@ -70,7 +70,8 @@ fn lost(check: &CheckRow) -> String {
 
 fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {
     let mut said = check.message.clone();
-    if let Some(got) = check.got.as_ref().filter(|got| !said.contains(got.as_str())) {
+    let is_shown = |got: &&String| check.kind == "answer" || said.contains(got.as_str());
+    if let Some(got) = check.got.as_ref().filter(|got| !is_shown(got)) {
         let is_clause = check.kind == "spans" && got.contains(' ');
         said.push_str(&match is_clause {
             true => format!(" {got}."),

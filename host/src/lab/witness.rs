@@ -2,20 +2,30 @@
 
 use std::sync::Arc;
 
+use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
+use serde_json::Value as Json;
 
 use crate::context::TraceId;
+use crate::model::{Load, Model, Piece, RequestTemplate};
+use crate::report::words;
 use crate::telemetry::console::{Console, Style};
 use crate::telemetry::record::{PEER_NAMES, Resource, SpanKind, SpanRecord, Value};
 use crate::telemetry::signal::Batch;
 
 use super::cell::{Cell, Ran, Trouble, World};
+use super::manifest::matches;
 use super::measure::{Metric, Subject, Unit};
+
+/// A wait in no span is named from this part of the trace's time on: a quarter.
+const WORTH_SAYING: u64 = 4;
 
 /// A trace, to be drawn.
 #[derive(Debug)]
 pub struct Witness {
     pub id: TraceId,
+    /// What is not to be seen in its spans.
+    pub note: Option<String>,
     spans: Vec<SpanRecord>,
     resources: Arc<[Resource]>,
 }
@@ -34,24 +44,28 @@ pub enum Sought<'a> {
 /// # Errors
 /// The run does not come to its end.
 pub fn find(world: &World, cell: Cell<'_>, sought: Sought<'_>) -> Result<Option<Witness>, Trouble> {
-    let Ran { spans, resources, .. } = world.run(Cell { spans: true, ..cell })?;
+    let Ran { report, spans, resources, .. } = world.run(Cell { spans: true, ..cell })?;
     let id = match sought {
-        Sought::Worst(metric) => worst(&spans, &resources, metric),
+        Sought::Worst(metric) => worst(world.model(), &spans, &resources, metric),
         Sought::Named(id) => spans.iter().map(|span| span.trace_id).find(|known| known.to_string() == id),
     };
     Ok(id.map(|id| {
-        let spans = spans.into_iter().filter(|span| span.trace_id == id).collect();
-        Witness { id, spans, resources }
+        let spans: Vec<_> = spans.into_iter().filter(|span| span.trace_id == id).collect();
+        let note = match sought {
+            Sought::Worst(metric) => waits(world.model(), &report, metric, &spans, &resources),
+            Sought::Named(_) => None,
+        };
+        Witness { id, note, spans, resources }
     }))
 }
 
 /// The trace with the slowest span that a metric is about; of errors one that failed, of counts the one with
 /// the most.
-fn worst(spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
+fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
     let mut ranks: FxHashMap<TraceId, (u64, u64)> = FxHashMap::default();
     let counts = metric.unit() != Unit::Time;
     let mut best: Option<((u64, u64), TraceId)> = None;
-    for span in spans.iter().filter(|span| is_about(span, resources, &metric.subject)) {
+    for span in spans.iter().filter(|span| is_about(span, model, resources, &metric.subject)) {
         let took = span.end - span.start;
         let rank = ranks.entry(span.trace_id).or_default();
         rank.0 += match (counts, metric.is_of_errors()) {
@@ -68,7 +82,7 @@ fn worst(spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Optio
     best.map(|(_, id)| id)
 }
 
-fn is_about(span: &SpanRecord, resources: &[Resource], subject: &Subject) -> bool {
+fn is_about(span: &SpanRecord, model: &Model, resources: &[Resource], subject: &Subject) -> bool {
     let is_of = |service: &str| *resources[span.resource.0 as usize].service == *service;
     let serves = span.kind == SpanKind::Server;
     match subject {
@@ -80,8 +94,68 @@ fn is_about(span: &SpanRecord, resources: &[Resource], subject: &Subject) -> boo
             is_of(from) && span.kind == SpanKind::Client && is_called
         }
         Subject::Pool { service, .. } => is_of(service),
+        Subject::Load(name) => {
+            let load = model.loads.iter().find(|load| load.name == *name);
+            span.parent.is_none() && load.is_some_and(|load| may_have_made(load, model, span, resources))
+        }
         _ => span.parent.is_none(),
     }
+}
+
+/// Whether the root of a trace may be a request of this load: no span says which load it was.
+fn may_have_made(load: &Load, model: &Model, root: &SpanRecord, resources: &[Resource]) -> bool {
+    let service = &*resources[root.resource.0 as usize].service;
+    if root.kind == SpanKind::Client {
+        return *service == *load.name;
+    }
+    let of = |key: &str| root.attributes.get(key).map(Value::to_string);
+    let (method, path) = (of(attribute::HTTP_REQUEST_METHOD), of(attribute::URL_PATH));
+    let asks = |request: &RequestTemplate| {
+        let method_is = method.as_ref().is_none_or(|method| *method == request.method);
+        method_is && path.as_ref().is_none_or(|path| matches(&pattern(request), path))
+    };
+    *service == *model.service(load.to).name && load.requests.iter().any(asks)
+}
+
+/// The path of a request with `*` in place of what it draws.
+fn pattern(request: &RequestTemplate) -> String {
+    let pieces = request.target.0.iter().map(|piece| match piece {
+        Piece::Fixed(text) => text.as_str(),
+        Piece::Value { .. } => "*",
+    });
+    let target: String = pieces.collect();
+    target.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// What requests wait for before the trace that is drawn begins, where that is a good part of their time.
+fn waits(
+    model: &Model,
+    report: &Json,
+    metric: &Metric,
+    trace: &[SpanRecord],
+    resources: &[Resource],
+) -> Option<String> {
+    let service = match &metric.subject {
+        Subject::Load(name) => {
+            model.loads.iter().find(|load| load.name == *name).map(|load| &model.service(load.to).name)?
+        }
+        Subject::Service(service) | Subject::Route { service, .. } => service,
+        _ => return None,
+    };
+    let root = trace.iter().find(|span| span.parent.is_none())?;
+    let begins_there = *resources[root.resource.0 as usize].service == **service;
+    if metric.unit() != Unit::Time || root.kind != SpanKind::Server || !begins_there {
+        return None;
+    }
+    let wait = report["services"].as_array()?.iter().find(|row| row["service"] == **service)?;
+    let wait = wait["wait_max_ns"].as_u64()?;
+    (wait >= (root.end - root.start) / WORTH_SAYING).then(|| {
+        let wait = words::time(wait);
+        format!(
+            "In no span: requests wait for a worker of {service} for up to {wait}, and their trace begins \
+             when a worker takes them."
+        )
+    })
 }
 
 impl Witness {

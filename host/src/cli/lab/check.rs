@@ -187,7 +187,12 @@ fn shown(
     let Some(found) = found else { return Ok((String::new(), Some(last))) };
     row.trace_id = Some(found.id.to_string());
     last.trace.clone_from(&row.trace_id);
-    let mut text = format!("\n{}\n  draw all of it:  simhost lab show\n", found.draw(style(), TRACE_LINES));
+    let mut text = format!("\n{}", found.draw(style(), TRACE_LINES));
+    if let Some(note) = &found.note {
+        let note = wrap(note, usize::from(style().width) - 2);
+        text.push_str(&format!("\n  {}\n", note.replace('\n', "\n  ")));
+    }
+    text.push_str("\n  draw all of it:  simhost lab show\n");
     text.extend(bench.command(cell).map(|command| recorded(&command, usize::from(style().width))));
     text.push('\n');
     Ok((text, Some(last)))
@@ -218,7 +223,13 @@ fn note(state: &mut State, lab: &Lab, Judged { verdict, last, .. }: &Judged) {
 impl Show {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let (lab, state) = self.folder.open()?;
-        let help = "`simhost lab check` says what is still wrong, and names a trace";
+        let help = match lab.manifest.record {
+            Some(_) => {
+                "in a lab with a recording no trace is named: `simhost traces telemetry.jsonl` draws those of \
+                 the recording"
+            }
+            None => "`simhost lab check` says what is still wrong, and names a trace",
+        };
         let Some(Last { seed, faults, trace: Some(trace), .. }) = &state.last else {
             return Err(refused(Problem::new("the last check has left no trace to show").help(help)));
         };

@@ -1,7 +1,7 @@
 //! `simhost lab start` and what else writes a student's folder, or reads from the lab to him.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::lab::catalogue::{self, Lab};
 use crate::lab::changes::changes;
 use crate::lab::manifest::Kind;
 use crate::lab::state::State;
-use crate::lab::{Bench, files, judge};
+use crate::lab::{Bench, files, judge, prose};
 use crate::telemetry::console::Style;
 use crate::telemetry::console::text::moment;
 
@@ -24,12 +24,15 @@ use super::{Folder, refused, tell_or_quit};
 const TELEMETRY: &str = "telemetry.jsonl";
 const REPORT: &str = "report.txt";
 
+/// Columns of the report: its tables have all their columns there.
+const REPORT_WIDTH: u16 = 130;
+
 #[derive(Debug, Args)]
 pub struct Start {
     /// The lab: its number, its id, or the folder of a lab that you wrote
     lab: String,
 
-    /// Write into this folder, which is made [default: one of the lab's name, here]
+    /// Write into this folder, which is made [default: of the lab's name, beside other labs]
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
 
@@ -69,7 +72,11 @@ pub struct Record {
 impl Start {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let lab = catalogue::find(&self.lab)?.salted(&self.salt)?;
-        let folder = self.into.unwrap_or_else(|| PathBuf::from(&lab.folder));
+        // A lab in the folder of another one would be part of what is watched and handed in there.
+        let is_in_another = State::read(Path::new(".")).is_some();
+        let place =
+            || if is_in_another { Path::new("..").join(&lab.folder) } else { PathBuf::from(&lab.folder) };
+        let folder = self.into.unwrap_or_else(place);
         let state = State {
             note: "written by simhost lab; it may be lost, and nothing in it is worth editing".to_owned(),
             lab: lab.manifest.id.clone(),
@@ -160,7 +167,7 @@ fn agreed() -> Result<bool, Refused> {
 /// The explanation, and what the solution changes.
 fn solution(lab: &Lab, style: Style) -> String {
     let explanation = lab.text("solution/EXPLANATION.md");
-    let mut text = format!("{}\n", wrap(explanation.trim(), usize::from(style.width)));
+    let mut text = format!("{}\n", prose::fill(explanation.trim(), usize::from(style.width)).trim_end());
     for (path, bytes) in files::below(&lab.files, "solution") {
         if path == "EXPLANATION.md" {
             continue;
@@ -209,7 +216,8 @@ impl Record {
         }
         // Under another name until it is whole.
         let part = folder.join(format!(".{TELEMETRY}.part"));
-        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, Style::default(), tell_or_quit);
+        let style = Style { width: REPORT_WIDTH, ..Style::default() };
+        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, style, tell_or_quit);
         let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
         let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
         std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;

@@ -1,9 +1,9 @@
-//! `simhost lab watch`: checks again whenever a file is saved.
+//! `simhost lab watch`: checks again whenever a file is saved, also while a check runs.
 
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -52,38 +52,53 @@ impl Watch {
             }
         });
         let mut seen = Seen::new();
+        let mut check: Option<Child> = None;
         loop {
             let now = look(&self.folder.folder);
             if now != seen {
-                self.run(&program, &["check", "--seeds", &self.seeds.to_string()]);
-                // What is saved while the check runs is judged by the next one.
+                // What was saved last is judged, and not what was there when the check began.
+                if let Some(mut old) = check.take() {
+                    old.kill().and_then(|()| old.wait()).ok();
+                    say("a file was saved: checking again\n");
+                }
+                say("checking\n");
+                check = self.spawn(&program, &["check", "--seeds", &self.seeds.to_string()]);
                 seen = now;
+            }
+            if check.as_mut().is_some_and(|check| !matches!(check.try_wait(), Ok(None))) {
+                check = None;
                 say("watching; press h, c, n or q and Enter: a hint, check again, the next lab, quit\n");
             }
             if let Ok(line) = pressed.recv_timeout(LOOK) {
                 match line.trim() {
-                    "q" => return Ok(ExitCode::SUCCESS),
-                    "h" => self.run(&program, &["hint"]),
+                    "q" => {
+                        if let Some(mut check) = check {
+                            check.kill().and_then(|()| check.wait()).ok();
+                        }
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                    "h" => drop(self.spawn(&program, &["hint"]).map(|mut hint| hint.wait())),
                     "c" => seen.clear(),
-                    "n" => drop(print(&next(&lab.folder))),
+                    "n" => drop(print(&next(&self.folder.folder, &lab.folder))),
                     _ => say("h a hint, c check again, n the next lab, q quit\n"),
                 }
             }
         }
     }
 
-    /// Runs a command of this program on the folder. Each check is a process of its own, so that one that
+    /// Starts a command of this program on the folder. Each check is a process of its own, so that one that
     /// never ends can be stopped.
-    fn run(&self, program: &Path, arguments: &[&str]) {
+    fn spawn(&self, program: &Path, arguments: &[&str]) -> Option<Child> {
         let mut command = Command::new(program);
         command.arg("lab").args(arguments);
         if let Some(lab) = &self.folder.lab {
             command.args(["--lab", lab]);
         }
-        command.arg("--").arg(&self.folder.folder).stdin(std::process::Stdio::null());
-        if let Err(error) = command.status() {
-            say(&format!("error: the check cannot be started: {error}\n"));
-        }
+        command.arg("--").arg(&self.folder.folder).stdin(Stdio::null());
+        command
+            .spawn()
+            .inspect_err(|error| say(&format!("error: the check cannot be started: {error}\n")))
+            .ok()
     }
 }
 
@@ -107,12 +122,12 @@ fn look(folder: &Path) -> Seen {
     seen
 }
 
-/// How to start the lab behind this one.
-fn next(folder: &str) -> String {
+/// How to start the lab behind this one, whose files are in `folder`.
+fn next(folder: &Path, name: &str) -> String {
     let labs = catalogue::all().unwrap_or_default();
-    let behind = labs.iter().skip_while(|lab| lab.folder != folder).nth(1);
-    let begun = |lab: &&catalogue::Lab| State::read(Path::new("..").join(&lab.folder).as_path()).is_none();
-    match behind.filter(begun) {
+    let behind = labs.iter().skip_while(|lab| lab.folder != name).nth(1);
+    let is_new = |lab: &&catalogue::Lab| State::read(&folder.join("..").join(&lab.folder)).is_none();
+    match behind.filter(is_new) {
         Some(lab) => format!("next: {}\n  simhost lab start {}\n", lab.manifest.title, lab.folder),
         None => "simhost lab list has all labs\n".to_owned(),
     }

@@ -1,5 +1,8 @@
 //! Checks of what a student has found out, in `answers.toml`. What is right is computed from the recording.
 
+use serde_json::json;
+use toml::de::DeValue;
+
 use super::bound::{QUANTITY, Quantity};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::lab::measure::{Metric, Unit};
@@ -33,6 +36,7 @@ pub enum Truth {
     Slowest(Of),
     /// The lab says it.
     Is(String),
+    Number(f64),
 }
 
 /// What may be asked of a fault.
@@ -85,6 +89,11 @@ const OF_TRACES: [(&str, Of); 7] = [
 ];
 
 impl Truth {
+    /// Whether the lab says what is right, so that nothing need be recorded.
+    pub const fn is_said(&self) -> bool {
+        matches!(self, Self::Is(_) | Self::Number(_))
+    }
+
     /// What an answer is, if it is a number.
     pub const fn unit(&self) -> Option<Unit> {
         match self {
@@ -92,7 +101,7 @@ impl Truth {
             Self::Fault(Fact::At, _) | Self::Slowest(Of::Duration | Of::OwnTime | Of::Gap) => {
                 Some(Unit::Time)
             }
-            Self::Slowest(Of::Spans) | Self::Fault(Fact::Replica, _) => Some(Unit::Plain),
+            Self::Slowest(Of::Spans) | Self::Fault(Fact::Replica, _) | Self::Number(_) => Some(Unit::Plain),
             _ => None,
         }
     }
@@ -131,8 +140,19 @@ pub static FROM: Key<By<Truth>, Optional> = Key {
     says: "what is right, computed from the recording",
 };
 
-pub static IS: Key<By<String>, Optional> =
-    Key { name: "is", of: TEXT, absent: Optional("none"), says: "in place of `from`: what is right" };
+pub static IS: Key<By<Truth>, Optional> = Key {
+    name: "is",
+    of: By {
+        words: "text or a number",
+        schema: |_| json!({ "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "number" }] }),
+        read: |value| match value.item() {
+            DeValue::Integer(_) | DeValue::Float(_) => value.number("a number", |_| true).map(Truth::Number),
+            _ => value.filled().map(|text| Truth::Is(text.to_owned())),
+        },
+    },
+    absent: Optional("none"),
+    says: "in place of `from`: what is right",
+};
 
 pub static FAULT: Key<By<String>, Optional> = Key {
     name: "fault",
@@ -161,7 +181,7 @@ pub fn question(table: &Table<'_>) -> Option<Question> {
     let truth = match (from?, is?, fault?) {
         (Some(Truth::Fault(fact, _)), None, fault) => Truth::Fault(fact, fault),
         (Some(truth), None, None) => truth,
-        (None, Some(is), None) => Truth::Is(is),
+        (None, Some(is), None) => is,
         _ => {
             let problem = Problem::new(format!("{} has to say what is right", table.what));
             table.note(problem.help("write from, with fault where it is about a fault; or is"));

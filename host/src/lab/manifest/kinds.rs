@@ -70,7 +70,7 @@ impl Kind {
 
     /// Whether it compares an answer with what was recorded.
     pub const fn is_of_recording(&self) -> bool {
-        matches!(self, Self::Answer(Question { truth, .. }) if !matches!(truth, answers::Truth::Is(_)))
+        matches!(self, Self::Answer(Question { truth, .. }) if !truth.is_said())
     }
 
     /// The words that an answer may be.

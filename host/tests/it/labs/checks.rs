@@ -163,3 +163,40 @@ fn edges_that_are_missing_and_those_that_are_not_wanted_are_named() {
     let message = named(&result, "edges")["message"].as_str().expect("words");
     assert!(message.contains("missing: stock -> shop; not wanted: shop -> stock"), "{message}");
 }
+
+#[test]
+fn the_trace_of_a_failure_is_one_of_the_load_that_is_measured() {
+    let other = "\n[services.reports]\nguest = \"service\"\nconfig.work = \"400ms\"\nconfig.go = { route = \"GET /reports/{id}\" }\n\
+                 \n[[load]]\nname = \"nightly\"\nto = \"reports\"\nvalues.id = { range = [1, 9] }\n\
+                 request = { path = \"/reports/{id}\" }\narrivals = { constant = \"5/s\" }\n";
+    let quick = "metric = \"load users p99\"\nat-most = \"1ms\"";
+    let slow = "metric = \"load nightly p99\"\nat-most = \"1ms\"";
+    let drawn = |metric: &str| {
+        let home = Home::with_checks(&format!("{TOPOLOGY}{other}"), &check("quick", "report", metric));
+        home.start();
+        home.lab(&["check", "mine", "--seeds", "1"]).stdout
+    };
+    assert!(drawn(quick).contains("[shop]") && !drawn(quick).contains("[reports]"), "{}", drawn(quick));
+    assert!(drawn(slow).contains("▸ GET /reports/{id}"), "{}", drawn(slow));
+}
+
+#[test]
+fn a_wait_that_no_span_has_is_named_below_the_trace() {
+    let crowded = TOPOLOGY
+        .replace("[services.shop]\nguest = \"service\"", "[services.shop]\nguest = \"service\"\nworkers = 1")
+        .replace("constant = \"5/s\"", "constant = \"100/s\"");
+    let home = Home::with_checks(
+        &crowded,
+        &check("quick", "report", "metric = \"load users p99\"\nat-most = \"1ms\""),
+    );
+    home.start();
+    let checked = home.lab(&["check", "mine", "--seeds", "1"]);
+    let said = checked.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("In no span: requests wait for a worker of shop for up to "), "{}", checked.stdout);
+    let idle = Home::with_checks(
+        TOPOLOGY,
+        &check("quick", "report", "metric = \"load users p99\"\nat-most = \"1ms\""),
+    );
+    idle.start();
+    assert!(!idle.lab(&["check", "mine", "--seeds", "1"]).stdout.contains("In no span"));
+}

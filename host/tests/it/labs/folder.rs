@@ -274,3 +274,51 @@ fn a_full_disk_is_a_sentence() {
     assert!(!home.path("mine").exists());
     assert!(finish(simhost().args(["lab", "list"])).success().contains("07"));
 }
+
+#[test]
+fn what_is_saved_while_a_check_runs_is_checked_at_once() {
+    let home = Home::new();
+    home.edit("05-pages/lab.toml", ("for = \"2s\"", "for = \"2h\""));
+    home.start();
+    let mut command = home.command(&["watch", "mine", "--seeds", "64"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut until = |words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line).expect("a line"), 0, "it ended before {words:?}");
+        }
+    };
+    until("checking");
+    home.edit("mine/topology.toml", ("timeout = ", "timeuot = "));
+    until("a file was saved: checking again");
+    until("unknown key \"timeuot\"");
+    child.stdin.take().expect("a pipe").write_all(b"q\n").expect("a key");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_lab_that_is_started_in_the_folder_of_another_one_lies_beside_it() {
+    let home = Home::new();
+    home.start();
+    let mut command = simhost();
+    let started = finish(command.args(["lab", "start", "7"]).current_dir(home.path("mine")));
+    assert!(started.success().contains("  cd ../07-retry-storm\n"), "{}", started.stdout);
+    assert!(home.path("07-retry-storm/topology.toml").is_file());
+    assert!(!home.path("mine/07-retry-storm").exists());
+}
+
+#[test]
+fn an_explanation_fills_the_lines_of_the_page() {
+    let home = Home::new();
+    let explanation = "# Why\n\nA timeout is longer than\nwhat it waits for.\n\n- **`more-workers`** is no cure,\n  \
+                       as nothing waits for a worker.\n";
+    home.write("05-pages/solution/EXPLANATION.md", explanation);
+    home.start();
+    let revealed = home.lab(&["reveal", "mine", "--yes"]);
+    let filled = "# Why\n\nA timeout is longer than what it waits for.\n\n\
+                  - `more-workers` is no cure, as nothing waits for a worker.\n";
+    assert!(revealed.success().starts_with(filled), "{}", revealed.stdout);
+}

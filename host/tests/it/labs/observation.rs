@@ -58,6 +58,7 @@ fn the_recording_has_telemetry_and_a_report_and_nothing_that_tells_of_the_fault(
     for told in ["molasses", "latency of"] {
         assert!(!telemetry.contains(told) && !report.contains(told), "{told}");
     }
+    assert!(report.contains("\nfile telemetry.jsonl: ") && !report.contains("page is narrow"), "{report}");
     assert!(!home.path("mine/topology.toml").exists());
     assert!(report.contains("file telemetry.jsonl: ") && !report.contains(".part"), "{report}");
     refused(&home.lab(&["record", "mine"]), &["telemetry.jsonl is there already"]);
@@ -182,10 +183,80 @@ fn an_answer_of_the_wrong_type_is_refused_with_its_place() {
         &[
             "the answer to \"service\" is of the wrong type",
             "write text in quotes",
-            "write a time, such as \"80ms\"",
+            "write a time from the start of the recording, such as \"75s\"",
             "write [[\"caller\", \"callee\"], …]",
             "\"who\" is no question of this lab",
             "answers.toml:1:11",
         ],
     );
+}
+
+#[test]
+fn an_answer_is_judged_in_the_words_of_who_writes_it() {
+    let home = home();
+    let more = "\n[[check]]\nname = \"which\"\nkind = \"answer\"\nkey = \"replica\"\nfrom = \"fault replica\"\n\
+                \n[[check]]\nname = \"one\"\nkind = \"answer\"\nkey = \"trace\"\nfrom = \"fault trace\"\n\
+                \n[[check]]\nname = \"idle\"\nkind = \"answer\"\nkey = \"idle\"\nis = \"shop\"\n\
+                \n[[check]]\nname = \"line\"\nkind = \"answer\"\nkey = \"line\"\nis = \"page read\"\n\
+                \n[[check]]\nname = \"busy\"\nkind = \"answer\"\nkey = \"busy\"\nis = 1.5\ntolerance = \"10%\"\n";
+    let lab = home.read("05-pages/lab.toml") + more;
+    home.write("05-pages/lab.toml", &lab);
+    home.start();
+    home.lab(&["record", "mine"]).success();
+    let list = ["--list", "--query", "{ resource.service.name = \"stock\" && duration > 200ms }"];
+    let list = finish(simhost().arg("traces").arg(home.path("mine/telemetry.jsonl")).args(list));
+    let struck = list.success().split_whitespace().find(|word| word.len() == 32).expect("an id").to_owned();
+    let answered = |trace: &str, edges: &str, rest: [&str; 4]| {
+        let [replica, idle, line, busy] = rest;
+        home.write(
+            "mine/answers.toml",
+            &format!(
+                "trace = \"{trace}\"\nedges = {edges}\nreplica = \"{replica}\"\nidle = \"{idle}\"\n\
+                 line = \"{line}\"\nbusy = {busy}\n"
+            ),
+        );
+        home.check().1
+    };
+    let said = |result: &serde_json::Value, name: &str| {
+        let check = named(result, name);
+        assert_eq!(check["passed"], false, "{check:#}");
+        (check["message"].as_str().expect("words").to_owned(), check["got"].is_null())
+    };
+    let right =
+        answered(&struck[..12], "[\"shop -> stock\"]", ["stock-0", "shop", "• page read volume=a …", "1.4"]);
+    for name in ["one", "calls", "which", "idle", "line", "busy"] {
+        assert_eq!(named(&right, name)["passed"], true, "{right:#}");
+    }
+    // What cannot be an answer is not judged.
+    let strange = answered("8ed", "[\"shop -> redis\"]", ["1", "shops", "page", "2"]);
+    let (message, unjudged) = said(&strange, "one");
+    assert!(unjudged && message.contains("is no id of a trace: write its 32 digits"), "{message}");
+    let (message, unjudged) = said(&strange, "calls");
+    assert!(unjudged && message.starts_with("no service is named \"redis\""), "{message}");
+    let (message, unjudged) = said(&strange, "idle");
+    assert!(unjudged && message.contains("did you mean \"shop\"?"), "{message}");
+    for name in ["which", "line", "busy"] {
+        assert!(!said(&strange, name).1, "{strange:#}");
+    }
+    let wrong =
+        answered("00000000", "[\"shop -> stock\", \"stock -> shop\"]", ["0", "shop", "page read", "1.5"]);
+    assert_eq!(said(&wrong, "calls").0, "2 edges, 1 of them right; none is missing");
+    assert!(!said(&wrong, "one").1);
+}
+
+#[test]
+fn every_answer_that_is_wrong_is_explained_and_no_trace_is_looked_for() {
+    let home = home();
+    home.start();
+    home.write("mine/answers.toml", "service = \"shop\"\nkind = \"crash\"\nedges = [\"stock -> shop\"]\n");
+    let checked = home.lab(&["check", "mine", "--seeds", "1"]);
+    let said = [
+        "\"shop\" is not the answer to \"service\" Different failures",
+        "\"crash\" is not the answer to \"kind\"\n",
+        "1 edge, 0 of them right; 1 is missing\n",
+    ];
+    for words in said {
+        assert!(checked.stdout.contains(words), "{words:?} is missing in:\n{}", checked.stdout);
+    }
+    refused(&home.lab(&["show", "mine"]), &["in a lab with a recording no trace is named"]);
 }
