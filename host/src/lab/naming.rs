@@ -66,7 +66,8 @@ pub fn refusal(text: &str, sort: Sort) -> Option<String> {
                 && text.chars().all(|c| c.is_ascii_hexdigit());
             (!is_id).then(|| {
                 let said = quote(text);
-                format!("{said} is no id of a trace: write its {DIGITS} digits, or the first {DIGITS_AT_LEAST} or more")
+                let form = format!("its {DIGITS} digits, or the first {DIGITS_AT_LEAST} or more");
+                format!("{said} is no id of a trace: write {form}")
             })
         }
         Sort::Link => {
