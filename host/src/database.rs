@@ -26,7 +26,7 @@ use crate::sched::Sched;
 pub use account::{DatabaseAccount, PoolAccount, StatementAccount, Statements};
 pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
-pub use schema::{in_text, word};
+pub use schema::{in_text, without_mark, word};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///

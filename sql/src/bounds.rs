@@ -12,9 +12,18 @@ pub struct Bounds {
     pub chain_tokens: usize,
     /// How deep subqueries and parentheses may be nested.
     pub depth: usize,
+    /// Columns of a result, and terms of a GROUP BY or an ORDER BY.
+    pub result_columns: usize,
+    /// Columns of a table or a view.
+    pub columns: usize,
+    /// Tables, views and subqueries that one FROM joins.
+    pub joined: usize,
+    /// Bytes of a statement as SQLite takes it: views, common table expressions, `*` and the columns of
+    /// subqueries written out wherever they stand.
+    pub expanded_bytes: usize,
     /// Parameters of a statement, and values of a row.
     pub parameters: usize,
-    /// Bytes of one value, one row and one translated statement.
+    /// Bytes of one value and one row.
     pub value_bytes: usize,
     /// Rows of a result.
     pub rows: usize,
@@ -22,6 +31,8 @@ pub struct Bounds {
     pub result_bytes: usize,
     /// Steps of a statement, unless its [`Call`](crate::Call) allows fewer.
     pub steps: u64,
+    /// Steps of all statements of a schema.
+    pub schema_steps: u64,
     /// Bytes of the tables and indexes of a database.
     pub database_bytes: usize,
     /// Bytes that SQLite may use for all databases of this process, above all to sort and for temporary
@@ -47,11 +58,16 @@ impl Default for Bounds {
             schema_bytes: 4 << 20,
             chain_tokens: 1_000,
             depth: 40,
+            result_columns: 1_664,
+            columns: 1_600,
+            joined: 64,
+            expanded_bytes: 1_000_000,
             parameters: 10_000,
             value_bytes: 1_000_000,
             rows: 100_000,
             result_bytes: 16 << 20,
             steps: 50_000_000,
+            schema_steps: 200_000_000,
             database_bytes: 256 << 20,
             heap_bytes: 2 << 30,
             locks: 500_000,
@@ -80,6 +96,18 @@ pub(crate) const BYTES_PER_STEP: usize = 8;
 
 /// Bytes of a pattern of LIKE: matching takes the product of text and pattern.
 pub(crate) const PATTERN_BYTES: i32 = 1_000;
+
+/// Instructions of a statement as SQLite compiles it.
+pub(crate) const INSTRUCTIONS: i32 = 2_500_000;
+
+/// What a `*` adds to the size of a statement for each of its columns, in bytes.
+pub(crate) const STAR_BYTES: usize = 16;
+
+/// What translating a statement may take, in comparisons of the names of columns.
+pub(crate) const EFFORT: usize = 500_000_000;
+
+/// What copying the description of a column takes, in comparisons.
+pub(crate) const EFFORT_PER_COPY: usize = 32;
 
 /// Bytes of a page: `database_bytes` is counted in them.
 pub(crate) const PAGE_BYTES: usize = 4_096;

@@ -47,6 +47,21 @@ pub(crate) struct View {
     pub outputs: Vec<Output>,
     /// The tables that it reads.
     pub tables: Vec<String>,
+    pub body: Body,
+}
+
+/// How large a view, a common table expression or a subquery is, once it is written out wherever it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// Bytes of its text, with all that it reads written out.
+    pub size: usize,
+    /// The SELECTs that SQLite may make a query around it into: one for each part of a UNION ALL.
+    pub arms: usize,
+}
+
+impl Body {
+    /// A table stands for itself.
+    pub(crate) const TABLE: Self = Self { size: 0, arms: 1 };
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +95,17 @@ pub(crate) struct Output {
     pub name: String,
     pub kind: Type,
     pub not_null: bool,
+    /// Bits of its whole numbers, with their sign.
+    pub bits: u32,
+    /// Bytes of the expression that SQLite may write in its place. A column of a table stands for itself.
+    pub size: usize,
+}
+
+impl Output {
+    /// A column that stands for itself.
+    pub(crate) fn plain(name: String, kind: Type, not_null: bool) -> Self {
+        Self { name, kind, not_null, bits: kind.bits(), size: 0 }
+    }
 }
 
 impl Table {
@@ -88,11 +114,7 @@ impl Table {
     }
 
     pub(crate) fn outputs(&self) -> Vec<Output> {
-        let output = |column: &Column| Output {
-            name: column.name.clone(),
-            kind: column.kind,
-            not_null: column.not_null,
-        };
+        let output = |column: &Column| Output::plain(column.name.clone(), column.kind, column.not_null);
         self.columns.iter().map(output).collect()
     }
 }

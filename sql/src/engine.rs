@@ -5,7 +5,7 @@ use rusqlite::limits::Limit;
 use rusqlite::types::Value as Stored;
 use rusqlite::{CachedStatement, Connection, StatementStatus, config::DbConfig};
 
-use crate::bounds::{Bounds, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK};
+use crate::bounds::{Bounds, INSTRUCTIONS, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK};
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::functions;
@@ -60,6 +60,7 @@ impl Engine {
             (Limit::SQLITE_LIMIT_SQL_LENGTH, bytes),
             (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, parameters),
             (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_BYTES),
+            (Limit::SQLITE_LIMIT_VDBE_OP, INSTRUCTIONS),
             (Limit::SQLITE_LIMIT_ATTACHED, 0),
             (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
             (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),

@@ -49,6 +49,8 @@ pub mod sqlstate {
     pub const INVALID_CHARACTER: &str = "22021";
     pub const INVALID_PARAMETER: &str = "22023";
     pub const INVALID_ESCAPE: &str = "22025";
+    pub const NEGATIVE_LIMIT: &str = "2201W";
+    pub const NEGATIVE_OFFSET: &str = "2201X";
     pub const INVALID_TEXT: &str = "22P02";
     pub const NOT_NULL: &str = "23502";
     pub const FOREIGN_KEY: &str = "23503";
@@ -78,6 +80,7 @@ pub mod sqlstate {
     pub const OUT_OF_MEMORY: &str = "53200";
     pub const LIMIT: &str = "54000";
     pub const TOO_COMPLEX: &str = "54001";
+    pub const TOO_MANY_COLUMNS: &str = "54011";
     pub const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub const QUERY_CANCELED: &str = "57014";
     pub const NOT_SUPPORTED: &str = "0A000";
@@ -140,6 +143,8 @@ fn known(code: &str) -> Option<&'static str> {
         INVALID_CHARACTER,
         INVALID_PARAMETER,
         INVALID_ESCAPE,
+        NEGATIVE_LIMIT,
+        NEGATIVE_OFFSET,
         INVALID_TEXT,
         NOT_NULL,
         UNDEFINED_OBJECT,

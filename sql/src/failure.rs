@@ -45,9 +45,8 @@ fn by_primary_code(code: i32, message: String) -> Failure {
         ffi::SQLITE_INTERRUPT => canceled(),
         ffi::SQLITE_FULL => Failure::new(sqlstate::DISK_FULL, "the database has no room for more rows")
             .hint("delete rows and drop indexes"),
-        ffi::SQLITE_NOMEM => {
-            Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory").hint("sort and group less at a time")
-        }
+        ffi::SQLITE_NOMEM => Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory")
+            .hint("sort, group and join less at a time, or write a shorter statement"),
         ffi::SQLITE_TOOBIG => {
             Failure::new(sqlstate::LIMIT, "a value or a row is too long").hint("store it in parts")
         }
@@ -89,7 +88,7 @@ fn by_message(message: &str) -> Failure {
         ("columns - expected", sqlstate::SYNTAX, "a subquery has a wrong number of columns"),
         ("too many terms", sqlstate::TOO_COMPLEX, "too many SELECTs in one UNION"),
         ("Expression tree is too large", sqlstate::TOO_COMPLEX, "an expression is nested too deep"),
-        ("too many columns", sqlstate::TOO_COMPLEX, "too many columns"),
+        ("too many columns", sqlstate::TOO_MANY_COLUMNS, "too many columns"),
         ("LIKE or GLOB pattern too complex", sqlstate::LIMIT, "the pattern of LIKE is too long"),
         (
             "non-constant default",

@@ -57,6 +57,9 @@ pub(crate) struct State {
     /// Whether a statement has asked for either.
     pub told_time: bool,
     pub chance: Chance,
+    /// Steps that the statement which runs may take, and those that statements of clients have taken.
+    allowed: i64,
+    spent: u64,
     /// What ends the statement of a client that runs.
     interrupt: Option<Interrupt>,
     /// The largest rowid of each table by its number.
@@ -99,13 +102,27 @@ impl Shared {
 
     /// From now on a statement of a client runs, which may take `steps`.
     pub(crate) fn limit(&self, steps: u64, interrupt: Option<Interrupt>) {
-        self.lock().interrupt = interrupt;
-        self.budget.store(i64::try_from(steps).unwrap_or(i64::MAX), Ordering::Relaxed);
+        let allowed = i64::try_from(steps).unwrap_or(i64::MAX);
+        let mut state = self.lock();
+        (state.interrupt, state.allowed) = (interrupt, allowed);
+        self.budget.store(allowed, Ordering::Relaxed);
     }
 
     /// From now on the database works for itself: nothing ends that.
     pub(crate) fn lift(&self) {
+        let left = self.budget.load(Ordering::Relaxed);
+        {
+            let mut state = self.lock();
+            let took = u64::try_from(state.allowed.saturating_sub(left)).unwrap_or(0);
+            state.spent = state.spent.saturating_add(took);
+        }
         self.limit(u64::MAX, None);
+    }
+
+    /// Steps that statements of clients have taken since this was asked last: what functions charge, and each
+    /// whole thousand of SQLite's.
+    pub(crate) fn take_spent(&self) -> u64 {
+        std::mem::take(&mut self.lock().spent)
     }
 
     /// Takes `steps` from what the statement may take; whether it has to end.

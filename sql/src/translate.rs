@@ -10,23 +10,27 @@ mod group;
 mod infer;
 mod insert;
 mod operator;
+mod order;
 mod predicate;
 mod query;
 mod relation;
 mod row_lock;
+mod size;
 
 use std::collections::BTreeMap;
 
 use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, SetExpr};
 
 use crate::bounds::Bounds;
-use crate::catalogue::{Catalogue, Output};
+use crate::catalogue::{Body, Catalogue, Output, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 use crate::types::Type;
 
 pub(crate) use ddl::create_table::JSON_CHECK;
 pub(crate) use ddl::{Change, Ddl};
+pub(crate) use order::counted;
+use size::Size;
 
 /// What a row lock does about one that another transaction holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,15 @@ pub(crate) struct Run {
     /// How strongly the rows that it changes are locked.
     pub strength: Strength,
     pub writes: bool,
+    /// The parameters that are a LIMIT or an OFFSET.
+    pub limits: Vec<(usize, Rows)>,
+}
+
+/// What a number of rows says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    Limit,
+    Offset,
 }
 
 /// What a statement comes to.
@@ -95,17 +108,33 @@ pub(crate) struct Translator<'a> {
     catalogue: &'a Catalogue,
     bounds: &'a Bounds,
     out: String,
+    size: Size,
     params: Vec<Type>,
     tables: BTreeMap<String, TableMode>,
     /// The relations of the queries around, the innermost last.
     scopes: Vec<Vec<Relation>>,
+    /// Names that a SELECT gives to its columns, and how large these are; the innermost SELECT last.
+    aliases: Vec<Vec<(String, usize)>>,
+    /// Windows that have a name, and how large they are; the innermost SELECT last.
+    windows: Vec<Vec<(String, usize)>>,
     /// Common table expressions, the innermost last.
-    ctes: Vec<(String, Vec<Output>)>,
+    ctes: Vec<Cte>,
     row_lock: Option<RowLock>,
+    limits: Vec<(usize, Rows)>,
     /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
     changes_rows: bool,
     /// It writes a RETURNING.
     returning: bool,
+    /// It writes a `count(*)` that SQLite would take from the pages of a table, without reading its rows.
+    counts_rows: bool,
+}
+
+/// A common table expression.
+#[derive(Clone, Debug)]
+struct Cte {
+    name: String,
+    outputs: Vec<Output>,
+    body: Body,
 }
 
 /// A table, view or subquery in a FROM.
@@ -115,6 +144,20 @@ struct Relation {
     /// The table's name, if it is one.
     table: Option<String>,
     outputs: Vec<Output>,
+    body: Body,
+    /// A subquery is not written yet, so nothing says how large it is.
+    pending: bool,
+}
+
+impl Relation {
+    fn of_table(alias: &str, name: &str, table: &Table) -> Self {
+        let (alias, table, outputs) = (alias.to_owned(), Some(name.to_owned()), table.outputs());
+        Self { alias, table, outputs, body: Body::TABLE, pending: false }
+    }
+
+    fn of_function(alias: String, output: Output) -> Self {
+        Self { alias, table: None, outputs: vec![output], body: Body::TABLE, pending: false }
+    }
 }
 
 /// What `statement` comes to in a database with these tables.
@@ -142,7 +185,11 @@ pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bound
             within_isolation(modes)?;
             Ok(Plan::Control(Control::Begin))
         }
-        other => translator.ddl(other).map(Plan::Ddl),
+        other => {
+            let ddl = translator.ddl(other)?;
+            translator.within()?;
+            Ok(Plan::Ddl(ddl))
+        }
     }
 }
 
@@ -189,23 +236,37 @@ impl<'a> Translator<'a> {
             catalogue,
             bounds,
             out: String::new(),
+            size: Size::default(),
             params: Vec::new(),
             tables: BTreeMap::new(),
             scopes: Vec::new(),
+            aliases: Vec::new(),
+            windows: Vec::new(),
             ctes: Vec::new(),
             row_lock: None,
+            limits: Vec::new(),
             changes_rows: false,
             returning: false,
+            counts_rows: false,
         }
     }
 
+    /// Writes `text`; nothing any more when the statement is too large, which [`within`](Self::within) says.
     fn put(&mut self, text: &str) {
+        self.size.text = self.size.text.saturating_add(text.len());
+        if self.size.all() <= self.bounds.expanded_bytes {
+            self.out.push_str(text);
+        }
+    }
+
+    /// Writes a text that was counted when it was made [apart](Self::apart).
+    fn append(&mut self, text: &str) {
         self.out.push_str(text);
     }
 
     /// Writes `name` in quotes.
     fn name(&mut self, name: &str) {
-        self.out.push_str(&quoted(name));
+        self.put(&quoted(name));
     }
 
     /// Writes each of `items` by `write`, with commas between them.
@@ -215,6 +276,7 @@ impl<'a> Translator<'a> {
                 self.put(", ");
             }
             write(self, item)?;
+            self.within()?;
         }
         Ok(())
     }
@@ -234,11 +296,7 @@ impl<'a> Translator<'a> {
     }
 
     fn run(self, outputs: Option<Vec<Output>>, strength: Strength) -> Result<Run> {
-        if self.out.len() > self.bounds.value_bytes {
-            let message =
-                format!("the statement has more than {} bytes after translation", self.bounds.value_bytes);
-            return Err(Failure::new(sqlstate::LIMIT, message).hint("send fewer rows in one statement"));
-        }
+        self.within()?;
         Ok(Run {
             sql: self.out,
             params: self.params,
@@ -247,6 +305,7 @@ impl<'a> Translator<'a> {
             row_lock: self.row_lock,
             strength,
             writes: self.changes_rows,
+            limits: self.limits,
         })
     }
 }

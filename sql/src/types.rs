@@ -124,6 +124,15 @@ impl Type {
         }
     }
 
+    /// Bits of its whole numbers, with their sign.
+    pub(crate) fn bits(self) -> u32 {
+        match self {
+            Self::Int2 => 16,
+            Self::Int4 => 32,
+            _ => 64,
+        }
+    }
+
     /// The type of a column of SQLite's STRICT tables that holds it.
     pub(crate) fn storage(self) -> &'static str {
         match self {

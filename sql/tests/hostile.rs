@@ -247,3 +247,130 @@ fn parameters_are_checked_by_their_types_and_number() {
     ];
     assert_eq!(rows, [stored]);
 }
+
+/// A table of 1,000 columns, and common table expressions that each read the one before.
+fn wide(bounds: Bounds) -> Database {
+    let columns: Vec<String> = (0..1_000).map(|n| format!("c{n} INT")).collect();
+    let schema = format!("CREATE TABLE w ({})", columns.join(", "));
+    Database::open(&schema, Options { bounds, ..Options::default() }).expect("a schema")
+}
+
+fn chain(count: usize, query: &str) -> String {
+    let queries = (1..count).map(|n| format!(", c{n} AS ({})", query.replace('#', &format!("c{}", n - 1))));
+    let queries: String = queries.collect();
+    format!("WITH c0 AS (SELECT c1 AS x FROM w){queries} SELECT x FROM c{}", count - 1)
+}
+
+#[test]
+fn a_short_statement_that_names_much_is_refused_before_it_is_made() {
+    let mut database = wide(Bounds::default());
+    let list: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+    let list = list.join(",");
+    let many = |text: &str, count: usize| vec![text; count].join(", ");
+    let nested = |depth: usize| {
+        let start = (0..depth).map(|_| "SELECT x + x + x + x + x + x + x + x AS x FROM (");
+        let end = (0..depth).map(|n| format!(") AS s{n}"));
+        format!("{}SELECT c1 AS x FROM w{}", start.collect::<String>(), end.collect::<String>())
+    };
+    for (sql, code) in [
+        (chain(40, "SELECT * FROM # a, # b"), "54011"),
+        (chain(40, "SELECT a.x FROM # a, # b"), "54001"),
+        (chain(40, "SELECT a.x FROM # a JOIN # b USING (x)"), "54001"),
+        (chain(40, "SELECT x FROM # UNION ALL SELECT x FROM #"), "54001"),
+        (chain(40, "SELECT x FROM # WHERE x IN (SELECT x FROM #)"), "54001"),
+        (chain(40, "SELECT x + x AS x FROM #"), "54001"),
+        (chain(40, "SELECT CASE WHEN x > 0 THEN x ELSE -x END AS x FROM #"), "54001"),
+        (format!("INSERT INTO w (c0) {}", chain(40, "SELECT a.x FROM # a, # b")), "54001"),
+        (nested(7), "54001"),
+        (format!("SELECT {} FROM w", many("*", 30_000)), "54011"),
+        (format!("SELECT {} FROM w", many("w.*", 2)), "54011"),
+        (format!("SELECT {}", many("1", 1_665)), "54011"),
+        (format!("VALUES ({})", many("1", 1_665)), "54011"),
+        (format!("SELECT c0 FROM w GROUP BY {}", many("1", 1_665)), "54011"),
+        (format!("SELECT c0 IN ({list}) FROM w GROUP BY {}", many("1", 1_600)), "54001"),
+        (format!("SELECT c0 IN ({list}) AS x FROM w ORDER BY {}", many("x", 1_600)), "54001"),
+        (
+            format!(
+                "SELECT {} FROM w WINDOW v AS (PARTITION BY c0 IN ({list}))",
+                many("count(*) OVER v", 400)
+            ),
+            "54001",
+        ),
+        (
+            format!(
+                "SELECT x FROM ({}) AS u WHERE x IN ({list})",
+                vec!["SELECT c1 AS x FROM w"; 400].join(" UNION ALL ")
+            ),
+            "54001",
+        ),
+        (format!("SELECT 1 FROM w{}", " NATURAL JOIN w".repeat(12)), "54001"),
+        (format!("SELECT 1 FROM w{}", ", w".repeat(64)), "54001"),
+        ("INSERT INTO w (c0) VALUES (1) RETURNING *, *".to_owned(), "54011"),
+        ("DELETE FROM w RETURNING *, w.*".to_owned(), "54011"),
+        (
+            format!(
+                "CREATE TABLE t ({})",
+                (0..1_601).map(|n| format!("c{n} INT")).collect::<Vec<_>>().join(",")
+            ),
+            "54011",
+        ),
+    ] {
+        let failure = refused(&mut database, &sql);
+        assert_eq!(failure.sqlstate, code, "{sql:.120}: {failure}");
+    }
+    // Each view reads the one before twice.
+    done(execute(&mut database, None, "CREATE VIEW v0 AS SELECT c1 AS x FROM w"));
+    let refusal = (1..40).find_map(|n| {
+        let sql = format!("CREATE VIEW v{n} AS SELECT a.x FROM v{} a, v{} b", n - 1, n - 1);
+        database.prepare(&sql).map(|view| done(database.execute(None, &view, &[], Call::at(0)))).err()
+    });
+    assert_eq!(refusal.expect("the last ones are too large").sqlstate, "54001");
+}
+
+#[test]
+fn what_is_wide_or_long_but_within_its_bounds_runs() {
+    let mut database = wide(Bounds::default());
+    done(execute(&mut database, None, "INSERT INTO w (c0, c1) VALUES (1, 2), (3, 4)"));
+    let terms: Vec<String> = (0..1_000).map(|n| format!("c{n}")).collect();
+    for sql in [
+        "SELECT * FROM w".to_owned(),
+        "SELECT a.*, b.c0 FROM w a JOIN w b USING (c0)".to_owned(),
+        format!("SELECT {} FROM w", terms.join(", ")),
+        format!("SELECT c0, count(*) FROM w GROUP BY {}", terms.join(", ")),
+        chain(10, "SELECT x, x + 1 AS y, x * 2 AS z FROM # WHERE x > 0"),
+        chain(6, "SELECT a.x FROM # a JOIN # b ON a.x = b.x"),
+        "SELECT x FROM (SELECT c0 AS x FROM w UNION ALL SELECT c1 FROM w) AS u WHERE x > 0".to_owned(),
+        "SELECT sum(c0) OVER v, count(*) OVER (v) FROM w WINDOW v AS (PARTITION BY c0)".to_owned(),
+    ] {
+        assert!(!done(execute(&mut database, None, &sql)).rows.is_empty(), "{sql:.120}");
+    }
+}
+
+#[test]
+fn all_statements_of_a_schema_share_one_bound() {
+    let bounds = Bounds { steps: 1_000_000, schema_steps: 3_000_000, ..Bounds::default() };
+    let open = |schema: &str| {
+        Database::open(schema, Options { bounds: bounds.clone(), ..Options::default() }).map(|_| ())
+    };
+    let count = "SELECT count(*) FROM generate_series(1, 50000);\n";
+    let long = "SELECT length(reverse(repeat('a', 900000)) || reverse(repeat('a', 90000)));\n";
+    assert_eq!(open(&count.repeat(3)), Ok(()));
+    for schema in [count.repeat(100), long.repeat(100)] {
+        let problems = open(&schema).expect_err("it takes too much");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].failure.sqlstate, "54000");
+        assert!(problems[0].failure.message.contains("3000000 steps"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_parameter_is_no_negative_limit() {
+    let mut database = database("CREATE TABLE t (a INT); INSERT INTO t VALUES (1), (2), (3)");
+    let statement = database.prepare("SELECT a FROM t ORDER BY a LIMIT $1 OFFSET $2").expect("it parses");
+    let mut run =
+        |limit: Value, offset: Value| database.execute(None, &statement, &[limit, offset], Call::at(0));
+    assert_eq!(failed(run(Value::Int(-1), Value::Int(0))).sqlstate, "2201W");
+    assert_eq!(failed(run(Value::Int(1), Value::Int(-1))).sqlstate, "2201X");
+    assert_eq!(done(run(Value::Int(1), Value::Int(1))).rows, [[Value::Int(2)]]);
+    assert_eq!(done(run(Value::Null, Value::Null)).rows.len(), 3);
+}

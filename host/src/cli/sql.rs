@@ -171,7 +171,10 @@ fn script(given: &str) -> Result<Arc<SourceText>, Problem> {
         Ok(bytes) if bytes > most => {
             problem(format!("standard input has more than {} MiB", most >> 20), "give fewer statements")
         }
-        Ok(_) => Ok(Arc::new(SourceText { name: "standard input".to_owned(), text })),
+        Ok(_) => {
+            let text = database::without_mark(&text).to_owned();
+            Ok(Arc::new(SourceText { name: "standard input".to_owned(), text }))
+        }
     }
 }
 

@@ -33,8 +33,14 @@ fn file(path: &Path, place: &model::Place, bounds: &Bounds) -> Result<Arc<str>, 
             return Err(problem(format!("cannot read {name}: {reason}"), help));
         }
     };
-    let text = String::from_utf8(bytes);
-    text.map(Arc::from).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
+    let text = String::from_utf8(bytes)
+        .map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))?;
+    Ok(Arc::from(without_mark(&text)))
+}
+
+/// A text without the byte order mark that some editors write before it.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// What is wrong with a schema, at its place in the file or in the topology.

@@ -1,5 +1,7 @@
 //! `simhost sql`, and what is said of databases that cannot be opened.
 
+mod bounds;
+
 use std::fs;
 use std::path::PathBuf;
 

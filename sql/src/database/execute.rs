@@ -128,7 +128,7 @@ impl Database {
         params: &[Value],
         call: Call,
     ) -> Outcome {
-        let values = match converted(params, &run.params) {
+        let values = match converted(params, &run.params, &run.limits) {
             Ok(values) => values,
             Err(failure) => return self.failed(transaction, failure, Work::default()),
         };

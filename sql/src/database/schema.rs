@@ -55,45 +55,70 @@ impl Database {
         let mut problems: Vec<Problem> = Vec::new();
         // What follows from a statement that failed is not reported.
         let mut missing: Vec<String> = Vec::new();
+        let mut steps = 0_u64;
         for part in tokens.split(|token| token.token == Token::SemiColon) {
             let Some(first) =
                 part.iter().find(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
             else {
                 continue;
             };
-            let Err(mut failure) = self.run_part(part, now) else { continue };
+            let left = self.bounds.schema_steps.saturating_sub(steps);
+            let (took, result) = self.run_part(part, now, left);
+            steps = steps.saturating_add(took);
+            let Err(mut failure) = result else { continue };
+            let is_over = failure.sqlstate == sqlstate::QUERY_CANCELED && left <= self.bounds.steps;
+            if is_over {
+                failure = self.too_many_steps();
+            }
             if failure.sqlstate.starts_with("42") {
                 place::locate_in(&mut failure, part);
             }
-            missing.extend(created(part));
+            // Before its own name is added: a view that reads itself follows from nothing else.
             let follows = failure.sqlstate == sqlstate::UNDEFINED_TABLE
                 && missing.iter().any(|name| failure.message.contains(&format!("\"{name}\"")));
+            missing.extend(created(part));
             if follows {
                 continue;
             }
             let begins =
                 Place { line: first.span.start.line as usize, column: first.span.start.column as usize };
             problems.push(Problem { place: failure.place.unwrap_or(begins), failure });
-            if problems.len() == PROBLEMS {
+            if is_over || problems.len() == PROBLEMS {
                 break;
             }
         }
         problems
     }
 
-    fn run_part(&mut self, part: &[TokenWithSpan], now: i64) -> Result<()> {
-        let statement = Statement::of_tokens(part.to_vec(), &self.catalogue, self.version, &self.bounds)?;
-        // All of a schema is one transaction already: nobody sees it before its end.
-        if matches!(statement.class(), Class::Control(Control::Begin | Control::Commit)) {
-            return Ok(());
-        }
-        match self.execute(None, &std::sync::Arc::new(statement), &[], Call::at(now)) {
-            Outcome::Done(_) => Ok(()),
-            Outcome::Failed(failed) => Err(failed.failure),
-            Outcome::Blocked(_) => {
-                Err(Failure::new(sqlstate::INTERNAL, "a statement of the schema waits for another"))
+    /// Runs a statement that may take so many steps, and gives those that it took.
+    fn run_part(&mut self, part: &[TokenWithSpan], now: i64, steps: u64) -> (u64, Result<()>) {
+        let parsed = Statement::of_tokens(part.to_vec(), &self.catalogue, self.version, &self.bounds);
+        let statement = match parsed {
+            // All of a schema is one transaction already: nobody sees it before its end.
+            Ok(statement)
+                if matches!(statement.class(), Class::Control(Control::Begin | Control::Commit)) =>
+            {
+                return (0, Ok(()));
             }
-        }
+            Ok(statement) => statement,
+            Err(failure) => return (0, Err(failure)),
+        };
+        self.shared.take_spent();
+        let call = Call { now, steps: Some(steps) };
+        let (work, result) = match self.execute(None, &std::sync::Arc::new(statement), &[], call) {
+            Outcome::Done(done) => (done.work, Ok(())),
+            Outcome::Failed(failed) => (failed.work, Err(failed.failure)),
+            Outcome::Blocked(blocked) => {
+                let message = "a statement of the schema waits for another";
+                (blocked.work, Err(Failure::new(sqlstate::INTERNAL, message)))
+            }
+        };
+        (work.steps.max(self.shared.take_spent()), result)
+    }
+
+    fn too_many_steps(&self) -> Failure {
+        let message = format!("the schema takes more than {} steps", self.bounds.schema_steps);
+        Failure::new(sqlstate::LIMIT, message).hint("let `rows` of the topology make rows, or insert fewer")
     }
 
     /// Inserts rows, as `INSERT` would; gives how many.

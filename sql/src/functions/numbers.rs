@@ -1,11 +1,32 @@
 //! Arithmetic: errors where SQLite gives NULL, and the same digits on every machine.
 
-use super::{Functions, out_of_range, pure};
+use super::{Functions, any, out_of_range, pure};
 use crate::error::{Failure, Result, sqlstate};
+use crate::translate::{Rows, counted};
 use crate::types::round;
 use crate::value::Value;
 
+/// A calculation with whole numbers, which may leave 64 bits; and with others.
+type Whole = fn(i64, i64) -> Option<i64>;
+type Float = fn(f64, f64) -> f64;
+
 pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
+    let sums: [(&str, Whole, Float); 3] = [
+        ("pg_plus", i64::checked_add, |a, b| a + b),
+        ("pg_minus", i64::checked_sub, |a, b| a - b),
+        ("pg_times", i64::checked_mul, |a, b| a * b),
+    ];
+    for (name, whole, float) in sums {
+        pure(connection, name, 2, move |args| match args {
+            [Value::Int(a), Value::Int(b)] => {
+                whole(*a, *b).map(Value::Int).ok_or_else(|| out_of_range("bigint"))
+            }
+            _ => finite(float(number(&args[0])?, number(&args[1])?)),
+        })?;
+    }
+    for (name, what) in [("pg_limit", Rows::Limit), ("pg_offset", Rows::Offset)] {
+        any(connection, name, 1, move |args| counted(&args[0], what))?;
+    }
     pure(connection, "pg_div", 2, |args| {
         divided(args, |a, b| a.checked_div(b).ok_or_else(|| out_of_range("bigint")), |a, b| a / b)
     })?;

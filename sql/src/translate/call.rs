@@ -60,6 +60,16 @@ pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
     list.args.iter().filter_map(expr).collect()
 }
 
+/// Bits of the whole numbers that a call gives.
+pub(super) fn bits(translator: &Translator<'_>, function: &Function) -> u32 {
+    let name = name_of(function);
+    match find(&name).map(|known| known.5) {
+        Some(Is(kind)) => kind.bits(),
+        Some(Same) => translator.most_bits(arguments(function).into_iter()),
+        Some(Sum) | None => 64,
+    }
+}
+
 pub(super) fn type_of(translator: &Translator<'_>, function: &Function) -> Type {
     let name = name_of(function);
     let arguments = arguments(function);
@@ -112,6 +122,7 @@ impl Translator<'_> {
         match &function.over {
             None => Ok(()),
             Some(WindowType::NamedWindow(window)) => {
+                self.names_window(&folded(window))?;
                 self.put(" OVER ");
                 self.name(&folded(window));
                 Ok(())
@@ -193,7 +204,7 @@ impl Translator<'_> {
             }
         }
         if star {
-            self.put("*");
+            self.put(if self.counts_rows { "1" } else { "*" });
         }
         self.clauses(name, clauses)?;
         self.put(")");
@@ -251,10 +262,12 @@ impl Translator<'_> {
     pub(super) fn window(&mut self, spec: &WindowSpec) -> Result<()> {
         self.put("(");
         if let Some(name) = &spec.window_name {
+            self.names_window(&folded(name))?;
             self.name(&folded(name));
         }
         if !spec.partition_by.is_empty() {
             self.put(" PARTITION BY ");
+            self.result_columns(spec.partition_by.len())?;
             self.list(&spec.partition_by, |this, expr| this.expr(expr, Type::Unknown))?;
         }
         if !spec.order_by.is_empty() {

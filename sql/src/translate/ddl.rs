@@ -4,6 +4,8 @@ pub(super) mod create_table;
 mod drop;
 mod foreign;
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{
     AlterTable, AlterTableOperation, CreateIndex, CreateView, Expr, IndexColumn, OrderBySort,
     RenameTableNameKind, SequenceOptions, Statement, TableConstraint, UnaryOperator, Value as Literal,
@@ -67,15 +69,12 @@ impl Translator<'_> {
                 object_type, if_exists, names, cascade, table: None, temporary: false, ..
             } => {
                 let mut ddl = Ddl::nothing();
+                let mut all = BTreeSet::new();
                 for name in names {
-                    self.drop_one(
-                        *object_type,
-                        &relation_name(name)?,
-                        *if_exists,
-                        *cascade,
-                        names,
-                        &mut ddl,
-                    )?;
+                    all.insert(relation_name(name)?);
+                }
+                for name in &all {
+                    self.drop_one(*object_type, name, *if_exists, *cascade, &all, &mut ddl)?;
                 }
                 Ok(ddl)
             }
@@ -86,12 +85,7 @@ impl Translator<'_> {
     /// Whether the name is taken; fails if it must not be.
     fn is_there(&self, name: &str, if_not_exists: bool) -> Result<bool> {
         if !self.catalogue.has_relation(name) {
-            if self.catalogue.relations() >= self.bounds.relations {
-                let message =
-                    format!("a database has at most {} tables, indexes and views", self.bounds.relations);
-                return Err(Failure::new(sqlstate::LIMIT, message).hint("drop some"));
-            }
-            return Ok(false);
+            return self.has_room(1).map(|()| false);
         }
         if if_not_exists {
             return Ok(true);
@@ -99,6 +93,16 @@ impl Translator<'_> {
         let message = format!("relation \"{name}\" already exists");
         Err(Failure::new(sqlstate::DUPLICATE_TABLE, message)
             .hint("choose another name, or write IF NOT EXISTS"))
+    }
+
+    /// Fails if the database cannot have so many more relations.
+    fn has_room(&self, more: usize) -> Result<()> {
+        let most = self.bounds.relations;
+        if self.catalogue.relations() + more <= most {
+            return Ok(());
+        }
+        let message = format!("a database has at most {most} tables, indexes and views");
+        Err(Failure::new(sqlstate::LIMIT, message).hint("drop some"))
     }
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<Ddl> {
@@ -146,7 +150,7 @@ impl Translator<'_> {
         unique: bool,
         constraint: bool,
     ) -> Result<Index> {
-        self.scopes.push(vec![Relation { alias: name.to_owned(), table: None, outputs: table.outputs() }]);
+        self.scopes.push(vec![Relation::of_table(name, name, table)]);
         let written = self.index_parts(table, columns, predicate);
         self.scopes.pop();
         let (keys, orders, plain, predicate) = written?;
@@ -202,15 +206,17 @@ impl Translator<'_> {
         for (output, column) in outputs.iter_mut().zip(&create.columns) {
             output.name = folded(&column.name);
         }
+        self.table_columns(outputs.len())?;
         let columns: Vec<String> = outputs.iter().map(|output| quoted(&output.name)).collect();
         self.put(&format!("CREATE VIEW {} ({}) AS ", quoted(&name), columns.join(", ")));
-        self.query(&create.query)?;
+        let written = self.query(&create.query)?;
+        written.settle(&mut outputs);
         if !self.params.is_empty() {
             return Err(Failure::new(sqlstate::UNDEFINED_PARAMETER, "a view cannot have parameters")
                 .hint("put the condition into the queries of the view"));
         }
         let tables = self.tables.keys().cloned().collect();
-        let change = Change::View(name, View { outputs, tables });
+        let change = Change::View(name, View { outputs, tables, body: written.body });
         Ok(Ddl { statements: vec![std::mem::take(&mut self.out)], changes: vec![change], tables: Vec::new() })
     }
 

@@ -1,5 +1,7 @@
 //! UPDATE, DELETE, TRUNCATE and LOCK TABLE.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{
     Assignment, AssignmentTarget, CascadeOption, Delete, Expr, FromTable, Lock, LockTableMode, SelectItem,
     TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind,
@@ -23,7 +25,7 @@ impl Translator<'_> {
         }
         let (name, alias) = self.target(&update.table.relation, "UPDATE")?;
         let Some(table) = self.catalogue.tables.get(&name) else { return Err(undefined_column(&name)) };
-        let relation = Relation { alias: alias.clone(), table: Some(name.clone()), outputs: table.outputs() };
+        let relation = Relation::of_table(&alias, &name, table);
         let from = match &update.from {
             None => &[][..],
             Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => from,
@@ -63,8 +65,8 @@ impl Translator<'_> {
             return Err(Failure::unsupported("this form of DELETE", hint));
         }
         let (name, alias) = self.target(relation, "DELETE FROM")?;
-        let outputs = self.catalogue.tables.get(&name).map(Table::outputs).unwrap_or_default();
-        let target = Relation { alias: alias.clone(), table: Some(name.clone()), outputs };
+        let Some(table) = self.catalogue.tables.get(&name) else { return Err(undefined_column(&name)) };
+        let target = Relation::of_table(&alias, &name, table);
         self.put(&format!("DELETE FROM {}", quoted(&name)));
         if alias != name {
             self.put(&format!(" AS {}", quoted(&alias)));
@@ -123,8 +125,7 @@ impl Translator<'_> {
         self.returning = true;
         self.projection(items)?;
         self.returning = false;
-        let outputs = items.iter().flat_map(|item| self.projected_item(item)).collect();
-        Ok(outputs)
+        self.projected_items(items)
     }
 
     pub(super) fn assignments(&mut self, assignments: &[Assignment], table: &Table) -> Result<()> {
@@ -175,21 +176,18 @@ impl Translator<'_> {
             let hint = "name the tables that refer to it as well: TRUNCATE a, b";
             return Err(Failure::unsupported("TRUNCATE … CASCADE", hint));
         }
-        let mut tables = Vec::new();
-        for target in &truncate.table_names {
-            tables.push(self.changed_table(&target.name)?);
-        }
-        for table in &tables {
-            let child = self.catalogue.tables.iter().find(|(name, other)| {
-                !tables.contains(name) && other.foreign.iter().any(|foreign| foreign.parent == *table)
-            });
-            if let Some((child, _)) = child {
+        let targets = truncate.table_names.iter().map(|target| self.changed_table(&target.name));
+        let tables = targets.collect::<Result<BTreeSet<String>>>()?;
+        for (child, other) in &self.catalogue.tables {
+            if !tables.contains(child) && other.foreign.iter().any(|foreign| tables.contains(&foreign.parent))
+            {
                 let message = "cannot truncate a table referenced in a foreign key constraint";
                 let hint = format!("truncate table \"{child}\" at the same time");
                 return Err(Failure::new(sqlstate::NOT_SUPPORTED, message).hint(hint));
             }
         }
-        Ok(Plan::Truncate { tables, restart: truncate.identity == Some(TruncateIdentityOption::Restart) })
+        let restart = truncate.identity == Some(TruncateIdentityOption::Restart);
+        Ok(Plan::Truncate { tables: tables.into_iter().collect(), restart })
     }
 
     pub(super) fn lock_tables(mut self, lock: &Lock) -> Result<Plan> {
@@ -203,10 +201,8 @@ impl Translator<'_> {
             Some(LockTableMode::Exclusive) => TableMode::Exclusive,
             Some(LockTableMode::AccessExclusive) | None => TableMode::AccessExclusive,
         };
-        let mut tables = Vec::new();
-        for target in &lock.tables {
-            tables.push(self.changed_table(&target.name)?);
-        }
+        let targets = lock.tables.iter().map(|target| self.changed_table(&target.name));
+        let tables = targets.collect::<Result<BTreeSet<String>>>()?.into_iter().collect();
         Ok(Plan::Lock { tables, mode, nowait: lock.nowait })
     }
 }

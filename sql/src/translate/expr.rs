@@ -11,6 +11,7 @@ use crate::value::Value;
 impl Translator<'_> {
     /// Writes `expr`. A literal in quotes or a parameter becomes one of type `expected`.
     pub(super) fn expr(&mut self, expr: &Expr, expected: Type) -> Result<()> {
+        self.within()?;
         match expr {
             Expr::Identifier(name) => self.column(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(names) => self.column(names),
@@ -51,15 +52,20 @@ impl Translator<'_> {
     fn column(&mut self, names: &[Ident]) -> Result<()> {
         let Some(last) = names.last() else { return Ok(()) };
         let name = folded(last);
+        let resolved = self.resolve(names).map(|output| output.size);
+        self.grow(resolved.unwrap_or(0));
+        if names.len() == 1 {
+            self.names_alias(&name);
+        }
         // SQLite's names of the row itself are no columns.
         let hidden = ["rowid", "oid", "_rowid_"].contains(&name.as_str());
-        if hidden && self.resolve(names).is_none() {
+        if hidden && resolved.is_none() {
             return Err(undefined_column(&name).at(last.span.start.line, last.span.start.column));
         }
         if let [relation, _] = names {
             self.in_scope(&folded(relation), &name)
                 .map_err(|failure| failure.at(relation.span.start.line, relation.span.start.column))?;
-            if self.returning && self.resolve(names).is_some() {
+            if self.returning && resolved.is_some() {
                 // SQLite's RETURNING has no aliases.
                 self.put(&quoted(&name));
                 return Ok(());

@@ -5,7 +5,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, UnaryOperator, Value as Literal,
 };
 
-use super::relation::{function_column, unsupported};
+use super::relation::{Named, function_column, unsupported};
 use super::{Translator, folded, quoted, relation_name};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
@@ -36,6 +36,7 @@ impl Translator<'_> {
         // SQLite keeps the order of a CROSS JOIN, PostgreSQL does not.
         let word = if word == " CROSS JOIN " { " JOIN " } else { word };
         if matches!(constraint, JoinConstraint::Natural) {
+            self.joins_by_name(None);
             self.put(" NATURAL");
         }
         self.put(word);
@@ -47,6 +48,7 @@ impl Translator<'_> {
             }
             JoinConstraint::Using(columns) => {
                 self.put(" USING (");
+                self.joins_by_name(Some(columns.len()));
                 self.list(columns, |this, column| {
                     let name = relation_name(column)?;
                     this.name(&name);
@@ -86,19 +88,23 @@ impl Translator<'_> {
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 let columns = alias.as_ref().map(|alias| alias.columns.as_slice()).unwrap_or_default();
-                if columns.is_empty() {
+                let written = if columns.is_empty() {
                     self.put("(");
-                    self.query(subquery)?;
+                    let written = self.query(subquery)?;
                     self.put(")");
+                    written
                 } else {
                     // SQLite names the columns of common table expressions alone.
                     let names: Vec<String> =
                         columns.iter().map(|column| quoted(&folded(&column.name))).collect();
                     self.put(&format!("(WITH \"pg_columns\"({}) AS (", names.join(", ")));
-                    self.query(subquery)?;
+                    let written = self.query(subquery)?;
                     self.put(") SELECT * FROM \"pg_columns\")");
-                }
+                    written
+                };
                 self.alias(alias.as_ref());
+                let known = alias.as_ref().map(|alias| folded(&alias.name)).unwrap_or_default();
+                self.settle(&known, &written);
                 Ok(())
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -118,11 +124,13 @@ impl Translator<'_> {
                 "name them in the SELECT",
             ));
         }
-        let (known, table, _) = self.named(name)?;
+        let Named { name: known, table, body, .. } = self.named(name)?;
+        self.grow(body.size);
+        self.within()?;
         if table.is_some() {
             self.uses(&known, TableMode::AccessShare);
         } else if let Some(view) = self.catalogue.views.get(&known)
-            && !self.ctes.iter().any(|(cte, _)| *cte == known)
+            && !self.ctes.iter().any(|cte| cte.name == known)
         {
             view.tables.iter().for_each(|table| self.uses(table, TableMode::AccessShare));
         }

@@ -15,42 +15,43 @@ impl Translator<'_> {
         if !modifiers.is_empty() {
             return Err(Failure::unsupported("this GROUP BY", "use UNION ALL of several GROUP BY"));
         }
+        self.result_columns(list.len())?;
         self.all_grouped(select, list)?;
         if !list.is_empty() {
             self.put(" GROUP BY ");
+            list.iter().for_each(|term| self.names_number(term));
             self.list(list, |this, expr| this.expr(expr, Type::Unknown))?;
         }
         Ok(())
     }
 
     /// Fails if a column is neither grouped nor aggregated: SQLite would take the value of any row.
-    fn all_grouped(&self, select: &Select, list: &[Expr]) -> Result<()> {
+    fn all_grouped<'e>(&self, select: &'e Select, list: &'e [Expr]) -> Result<()> {
         let projected = select.projection.iter().filter_map(|item| match item {
             SelectItem::UnnamedExpr(expr) => Some((None, expr)),
             SelectItem::ExprWithAlias { expr, alias } => Some((Some(folded(alias)), expr)),
             _ => None,
         });
-        let projected: Vec<(Option<String>, &Expr)> = projected.collect();
+        let projected: Vec<(Option<String>, &'e Expr)> = projected.collect();
         let aggregated = list.is_empty()
             && (select.having.is_some() || projected.iter().any(|(_, expr)| call::aggregates(expr)));
         if list.is_empty() && !aggregated {
             return Ok(());
         }
         // Numbers and aliases stand for columns of the SELECT.
-        let meant = |expr: &Expr| match expr {
+        let meant = |expr: &'e Expr| match expr {
             Expr::Value(value) => {
                 let at = value.value.to_string().parse::<usize>().ok();
-                at.and_then(|at| projected.get(at.wrapping_sub(1)))
-                    .map_or(expr.clone(), |(_, e)| (*e).clone())
+                at.and_then(|at| projected.get(at.wrapping_sub(1))).map_or(expr, |(_, expr)| *expr)
             }
             Expr::Identifier(name) if self.resolve(std::slice::from_ref(name)).is_none() => {
                 let alias = folded(name);
                 let named = projected.iter().find(|(known, _)| known.as_ref() == Some(&alias));
-                named.map_or(expr.clone(), |(_, e)| (*e).clone())
+                named.map_or(expr, |(_, expr)| *expr)
             }
-            _ => expr.clone(),
+            _ => expr,
         };
-        let groups: Vec<Expr> = list.iter().map(meant).collect();
+        let groups: Vec<&Expr> = list.iter().map(meant).collect();
         let all = projected.iter().map(|(_, expr)| *expr).chain(&select.having);
         match all.into_iter().find_map(|expr| self.ungrouped(expr, &groups)) {
             None => Ok(()),
@@ -64,8 +65,8 @@ impl Translator<'_> {
         }
     }
 
-    fn ungrouped(&self, expr: &Expr, groups: &[Expr]) -> Option<String> {
-        if groups.contains(expr) {
+    fn ungrouped(&self, expr: &Expr, groups: &[&Expr]) -> Option<String> {
+        if groups.contains(&expr) {
             return None;
         }
         match expr {
@@ -87,7 +88,7 @@ impl Translator<'_> {
         }
     }
 
-    fn is_ungrouped(&self, name: &[Ident], groups: &[Expr]) -> bool {
+    fn is_ungrouped(&self, name: &[Ident], groups: &[&Expr]) -> bool {
         let Some(last) = name.last().map(folded) else { return false };
         let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
         let qualifier = name.len().checked_sub(2).map(|at| folded(&name[at]));
@@ -97,7 +98,7 @@ impl Translator<'_> {
         });
         // A column of a query around this one is the same for all rows.
         let Some(relation) = of else { return false };
-        let grouped: Vec<String> = groups.iter().map(column_name).collect();
+        let grouped: Vec<String> = groups.iter().map(|group| column_name(group)).collect();
         if grouped.contains(&last) {
             return false;
         }

@@ -17,21 +17,34 @@ impl Translator<'_> {
         };
         let column = folded(column);
         let of = |relation: &&Relation| qualifier.as_ref().is_none_or(|name| *name == relation.alias);
-        self.scopes.iter().rev().find_map(|scope| {
-            let outputs = scope.iter().filter(of).flat_map(|relation| &relation.outputs);
-            outputs.into_iter().find(|output| output.name == column)
-        })
+        for relation in self.scopes.iter().rev().flatten().filter(of) {
+            let at = relation.outputs.iter().position(|output| output.name == column);
+            self.toil(1 + at.unwrap_or(relation.outputs.len()));
+            if let Some(at) = at {
+                return Some(&relation.outputs[at]);
+            }
+        }
+        None
     }
 
     /// The type of an expression; Unknown for literals in quotes, parameters, and what nothing says.
     pub(super) fn type_of(&self, expr: &Expr) -> Type {
+        self.toil(1);
+        // It fails soon, and so it need not be exact.
+        if self.has_toiled() {
+            return Type::Unknown;
+        }
         match expr {
             Expr::Identifier(name) => self.column_type(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(names) => self.column_type(names),
             Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.type_of(inner),
             Expr::Value(value) => match &value.value {
                 Value::Number(text, _) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    if text.parse::<i32>().is_ok() { Type::Int4 } else { Type::Int8 }
+                    match text.parse::<i64>() {
+                        Ok(number) if i32::try_from(number).is_ok() => Type::Int4,
+                        Ok(_) => Type::Int8,
+                        Err(_) => Type::Numeric(None),
+                    }
                 }
                 Value::Number(..) => Type::Numeric(None),
                 Value::Boolean(_) => Type::Bool,
@@ -41,6 +54,7 @@ impl Translator<'_> {
             Expr::Cast { data_type, .. } => Type::of(data_type).map_or(Type::Unknown, |(kind, _)| kind),
             Expr::TypedString(typed) => Type::of(&typed.data_type).map_or(Type::Unknown, |(kind, _)| kind),
             Expr::UnaryOp { op: UnaryOperator::Not, .. } => Type::Bool,
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_least(expr) => Type::Int8,
             Expr::UnaryOp { expr, .. } => self.type_of(expr),
             Expr::BinaryOp { left, op, right } => self.type_of_operation(left, op, right),
             Expr::Case { conditions, else_result, .. } => {
@@ -74,12 +88,82 @@ impl Translator<'_> {
     }
 
     fn type_of_subquery(&self, query: &Query) -> Type {
+        let relations = self.scopes.iter().flatten().map(|relation| relation.outputs.len());
+        self.copies(relations.chain(self.ctes.iter().map(|cte| cte.outputs.len())).sum());
+        if self.has_toiled() {
+            return Type::Unknown;
+        }
         let mut translator = Translator::new(self.catalogue, self.bounds);
         translator.scopes.clone_from(&self.scopes);
         translator.ctes.clone_from(&self.ctes);
-        match translator.describe(query).as_deref() {
+        translator.size.effort.set(self.size.effort.get());
+        let described = translator.describe(query);
+        self.size.effort.set(translator.size.effort.get());
+        match described.as_deref() {
             Ok([only]) => only.kind,
             _ => Type::Unknown,
+        }
+    }
+
+    /// Bits of the whole numbers that `expr` gives, with their sign; 64 where nothing says that they are fewer.
+    pub(super) fn bits(&self, expr: &Expr) -> u32 {
+        self.toil(1);
+        match expr {
+            _ if self.has_toiled() => 64,
+            Expr::Identifier(name) => {
+                self.resolve(std::slice::from_ref(name)).map_or(64, |output| output.bits)
+            }
+            Expr::CompoundIdentifier(names) => self.resolve(names).map_or(64, |output| output.bits),
+            Expr::Nested(inner) => self.bits(inner),
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => {
+                    text.parse::<i64>().map_or(64, |number| 65 - number.leading_zeros())
+                }
+                Value::Placeholder(text) => self.parameter_type(text).bits(),
+                _ => 64,
+            },
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if is_least(expr) => 64,
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => self.bits(expr).saturating_add(1),
+            Expr::UnaryOp { op: UnaryOperator::Plus, expr } => self.bits(expr),
+            Expr::BinaryOp { left, op: Op::Plus | Op::Minus, right } => {
+                self.bits(left).max(self.bits(right)).saturating_add(1).min(64)
+            }
+            Expr::BinaryOp { left, op: Op::Multiply, right } => {
+                self.bits(left).saturating_add(self.bits(right)).min(64)
+            }
+            Expr::BinaryOp { left, op: Op::Divide | Op::Modulo, .. } => self.bits(left),
+            Expr::Cast { expr, data_type, .. } => match Type::of(data_type) {
+                // A cast to the type that it has already is not checked.
+                Ok((kind, _)) if kind != self.type_of(expr) => kind.bits(),
+                _ => self.bits(expr),
+            },
+            Expr::Case { conditions, else_result, .. } => {
+                self.most_bits(conditions.iter().map(|when| &when.result).chain(else_result.as_deref()))
+            }
+            Expr::Function(function) => call::bits(self, function),
+            _ => 64,
+        }
+    }
+
+    pub(super) fn most_bits<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> u32 {
+        exprs.map(|expr| self.bits(expr)).max().unwrap_or(64)
+    }
+
+    /// Whether a sum or a product of two whole numbers may leave 64 bits.
+    pub(super) fn may_overflow(&self, left: &Expr, op: &Op, right: &Expr) -> bool {
+        let whole = |kind: Type| kind.is_integer();
+        let (from, to) = (self.type_of(left), self.type_of(right));
+        let both =
+            (whole(from) && (whole(to) || to == Type::Unknown)) || (from == Type::Unknown && whole(to));
+        // A parameter or a text takes the type of the other one.
+        let of = |expr: &Expr, kind: Type, other: Type| match kind {
+            Type::Unknown => other.bits(),
+            _ => self.bits(expr),
+        };
+        let (left, right) = (of(left, from, to), of(right, to, from));
+        both && match op {
+            Op::Multiply => left.saturating_add(right) > 64,
+            _ => left.max(right) >= 64,
         }
     }
 
@@ -134,6 +218,12 @@ impl Translator<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether it is 9223372036854775808, which is a `bigint` only behind a minus.
+fn is_least(expr: &Expr) -> bool {
+    let Expr::Value(value) = expr else { return false };
+    matches!(&value.value, Value::Number(digits, _) if digits == "9223372036854775808")
 }
 
 /// The type of a sum: of integers the longer one, of all else a floating-point number.

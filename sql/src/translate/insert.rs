@@ -46,11 +46,7 @@ impl Translator<'_> {
             None => self.insert_defaults(table),
             Some(source) => self.insert_source(source, table, &named, insert)?,
         }
-        let relation = |alias: &str| Relation {
-            alias: alias.to_owned(),
-            table: Some(table_name.clone()),
-            outputs: table.outputs(),
-        };
+        let relation = |alias: &str| Relation::of_table(alias, &table_name, table);
         self.scopes.push(vec![relation(&alias), relation("excluded")]);
         let mut strength = Strength::Update;
         match &insert.on {

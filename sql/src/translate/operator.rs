@@ -22,6 +22,9 @@ impl Translator<'_> {
             Op::Gt => self.comparison(left, " > ", right),
             Op::GtEq => self.comparison(left, " >= ", right),
             Op::Plus | Op::Minus => self.sum(left, op, right, expected),
+            Op::Multiply if self.may_overflow(left, op, right) => {
+                self.arithmetic("pg_times(", left, ", ", right, ")")
+            }
             Op::Multiply => self.arithmetic("", left, " * ", right, ""),
             // A division by a constant other than zero needs no function.
             Op::Divide if is_nonzero(right) => self.arithmetic("", left, " / ", right, ""),
@@ -122,6 +125,10 @@ impl Translator<'_> {
                     "add or subtract an interval, or use extract(epoch FROM …) for differences in seconds",
                 ))
             }
+            _ if self.may_overflow(left, op, right) => {
+                let function = if minus { "pg_minus(" } else { "pg_plus(" };
+                self.arithmetic(function, left, ", ", right, ")")
+            }
             _ => self.arithmetic("", left, if minus { " - " } else { " + " }, right, ""),
         }
     }
@@ -203,6 +210,16 @@ impl Translator<'_> {
             UnaryOperator::Not => {
                 self.put("NOT ");
                 self.condition(expr)
+            }
+            UnaryOperator::Minus
+                if !matches!(expr, Expr::Value(_))
+                    && self.type_of(expr).is_integer()
+                    && self.bits(expr) >= 64 =>
+            {
+                self.put("pg_minus(0, ");
+                self.operand(expr, expected)?;
+                self.put(")");
+                Ok(())
             }
             UnaryOperator::Minus => {
                 // `-9223372036854775808` and `- -1`: the sign belongs to the number, and is no comment.

@@ -1,31 +1,32 @@
 //! SELECT, and what is made of several.
 
 use sqlparser::ast::{
-    Distinct, Expr, Fetch, JoinConstraint, JoinOperator, LimitClause, LockClause, ObjectName, OrderByExpr,
-    OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
-    With,
+    Cte as Definition, Distinct, Expr, GroupByExpr, JoinConstraint, JoinOperator, LockClause, ObjectName,
+    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, With,
 };
 
 use super::relation::column_name;
 use super::row_lock::not_lockable;
-use super::{Run, Translator, folded, quoted, relation_name};
-use crate::catalogue::Output;
+use super::size::Written;
+use super::{Cte, Run, Translator, call, folded, quoted, relation_name};
+use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
 use crate::types::Type;
 
 impl Translator<'_> {
     pub(super) fn top_query(mut self, query: &Query) -> Result<Run> {
-        let outputs = self.query_locking(query, true)?;
+        let (outputs, _) = self.query_locking(query, true)?;
         self.run(outputs, Strength::Update)
     }
 
-    pub(super) fn query(&mut self, query: &Query) -> Result<()> {
-        self.query_locking(query, false).map(|_| ())
+    pub(super) fn query(&mut self, query: &Query) -> Result<Written> {
+        self.query_locking(query, false).map(|(_, written)| written)
     }
 
     /// Writes a query, and gives its columns if they follow from the statement.
-    fn query_locking(&mut self, query: &Query, top: bool) -> Result<Option<Vec<Output>>> {
+    fn query_locking(&mut self, query: &Query, top: bool) -> Result<(Option<Vec<Output>>, Written)> {
+        self.within()?;
         let odd = query.for_clause.is_some()
             || query.settings.is_some()
             || query.format_clause.is_some()
@@ -36,34 +37,42 @@ impl Translator<'_> {
                 "use the clauses of PostgreSQL's SELECT",
             ));
         }
-        let outer = self.ctes.len();
+        let (outer, before) = (self.ctes.len(), self.size.all());
         if let Some(with) = &query.with {
             self.with(with)?;
         }
-        let outputs = match query.body.as_ref() {
-            SetExpr::Select(select) => {
-                let relations = self.relations(&select.from)?;
-                self.scopes.push(relations);
-                let written = self.select(select, &query.locks, top);
-                let ordered = written.and_then(|outputs| {
-                    self.order_and_limit(query)?;
-                    Ok(outputs)
-                });
-                self.scopes.pop();
-                ordered?
-            }
+        let (outputs, mut written) = match query.body.as_ref() {
+            SetExpr::Select(select) => self.scoped(select, |this| {
+                let written = this.select(select, &query.locks, top)?;
+                this.order_and_limit(query)?;
+                Ok(written)
+            })?,
             body => {
                 if let Some(lock) = query.locks.first() {
                     return Err(not_lockable(lock, "UNION, INTERSECT, EXCEPT or VALUES"));
                 }
                 let outputs = self.describe(query)?;
-                self.body(body)?;
+                let written = self.body(body)?;
                 self.order_and_limit(query)?;
-                Some(outputs)
+                (Some(outputs), written)
             }
         };
         self.ctes.truncate(outer);
-        Ok(outputs)
+        written.body.size = self.size.all() - before;
+        Ok((outputs, written))
+    }
+
+    /// Does `write` where the relations, names and windows of a SELECT are those that count.
+    fn scoped<T>(&mut self, select: &Select, write: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let relations = self.relations(&select.from)?;
+        self.scopes.push(relations);
+        self.aliases.push(Vec::new());
+        self.windows.push(Vec::new());
+        let written = write(self);
+        self.windows.pop();
+        self.aliases.pop();
+        self.scopes.pop();
+        written
     }
 
     /// WITH … before an INSERT, an UPDATE or a DELETE.
@@ -94,66 +103,78 @@ impl Translator<'_> {
             if at > 0 {
                 self.put(", ");
             }
-            if matches!(cte.query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
-            {
-                let hint = "run the two statements one after the other, in one transaction";
-                return Err(Failure::unsupported("a WITH that changes rows", hint));
-            }
-            let name = folded(&cte.alias.name);
-            self.name(&name);
-            if !cte.alias.columns.is_empty() {
-                let columns: Vec<String> =
-                    cte.alias.columns.iter().map(|column| quoted(&folded(&column.name))).collect();
-                self.put(&format!("({})", columns.join(", ")));
-            }
-            self.put(" AS ");
-            if let Some(materialized) = &cte.materialized {
-                self.put(&format!("{materialized} "));
-            }
-            let mut outputs = self.describe(&cte.query)?;
-            for (output, column) in outputs.iter_mut().zip(&cte.alias.columns) {
-                output.name = folded(&column.name);
-            }
-            if with.recursive {
-                self.ctes.push((name.clone(), outputs.clone()));
-            }
-            self.put("(");
-            self.query(&cte.query)?;
-            self.put(")");
-            if !with.recursive {
-                self.ctes.push((name, outputs));
-            }
+            self.cte(cte, with.recursive)?;
         }
         self.put(" ");
         Ok(())
     }
 
-    fn body(&mut self, body: &SetExpr) -> Result<()> {
+    fn cte(&mut self, cte: &Definition, recursive: bool) -> Result<()> {
+        if matches!(cte.query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
+            let hint = "run the two statements one after the other, in one transaction";
+            return Err(Failure::unsupported("a WITH that changes rows", hint));
+        }
+        let name = folded(&cte.alias.name);
+        self.name(&name);
+        if !cte.alias.columns.is_empty() {
+            let columns: Vec<String> =
+                cte.alias.columns.iter().map(|column| quoted(&folded(&column.name))).collect();
+            self.put(&format!("({})", columns.join(", ")));
+        }
+        self.put(" AS ");
+        if let Some(materialized) = &cte.materialized {
+            self.put(&format!("{materialized} "));
+        }
+        let mut outputs = self.describe(&cte.query)?;
+        for (output, column) in outputs.iter_mut().zip(&cte.alias.columns) {
+            output.name = folded(&column.name);
+        }
+        if recursive {
+            self.ctes.push(Cte { name: name.clone(), outputs: outputs.clone(), body: Body::TABLE });
+        }
+        self.put("(");
+        let written = self.query(&cte.query)?;
+        self.put(")");
+        if recursive {
+            self.ctes.pop();
+        }
+        written.settle(&mut outputs);
+        self.ctes.push(Cte { name, outputs, body: written.body });
+        Ok(())
+    }
+
+    fn body(&mut self, body: &SetExpr) -> Result<Written> {
         match body {
             SetExpr::Select(select) => {
-                let relations = self.relations(&select.from)?;
-                self.scopes.push(relations);
-                let written = self.select(select, &[], false);
-                self.scopes.pop();
-                written.map(|_| ())
+                self.scoped(select, |this| this.select(select, &[], false)).map(|(_, written)| written)
             }
             SetExpr::Query(query) => {
                 self.put("SELECT * FROM (");
-                self.query(query)?;
+                let written = self.query(query)?;
                 self.put(")");
-                Ok(())
+                Ok(written)
             }
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 self.set_operation(left, *op, *set_quantifier, right)
             }
             SetExpr::Values(values) => {
                 self.put("VALUES ");
+                let (mut sizes, before) = (Vec::new(), self.size.all());
                 self.list(&values.rows, |this, row| {
+                    this.result_columns(row.content.len())?;
+                    sizes.resize(sizes.len().max(row.content.len()), 0);
                     this.put("(");
-                    this.list(&row.content, |this, expr| this.expr(expr, Type::Unknown))?;
+                    let cells: Vec<(usize, &Expr)> = row.content.iter().enumerate().collect();
+                    this.list(&cells, |this, (at, expr)| {
+                        let before = this.size.all();
+                        this.expr(expr, Type::Unknown)?;
+                        sizes[*at] = sizes[*at].max(this.size.all() - before);
+                        Ok(())
+                    })?;
                     this.put(")");
                     Ok(())
-                })
+                })?;
+                Ok(Written { sizes, body: Body { size: self.size.all() - before, arms: 1 } })
             }
             _ => Err(Failure::unsupported("this form of query", "use SELECT or VALUES")),
         }
@@ -165,7 +186,7 @@ impl Translator<'_> {
         op: SetOperator,
         quantifier: SetQuantifier,
         right: &SetExpr,
-    ) -> Result<()> {
+    ) -> Result<Written> {
         let word = match (op, quantifier) {
             (SetOperator::Union, SetQuantifier::All) => " UNION ALL ",
             (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => " UNION ",
@@ -178,22 +199,29 @@ impl Translator<'_> {
         };
         // SQLite reads operators from the left, whichever they are: other orders stand in parentheses.
         let mixed = matches!(left, SetExpr::SetOperation { op: other, .. } if *other != op);
-        self.part(left, mixed)?;
+        let first = self.part(left, mixed)?;
         self.put(word);
-        self.part(right, matches!(right, SetExpr::SetOperation { .. }))
+        let second = self.part(right, matches!(right, SetExpr::SetOperation { .. }))?;
+        Ok(first.and(&second))
     }
 
-    fn part(&mut self, part: &SetExpr, nested: bool) -> Result<()> {
+    fn part(&mut self, part: &SetExpr, nested: bool) -> Result<Written> {
         if !nested {
             return self.body(part);
         }
         self.put("SELECT * FROM (");
-        self.body(part)?;
+        let written = self.body(part)?;
         self.put(")");
-        Ok(())
+        Ok(written)
     }
 
-    fn select(&mut self, select: &Select, locks: &[LockClause], top: bool) -> Result<Option<Vec<Output>>> {
+    fn select(
+        &mut self,
+        select: &Select,
+        locks: &[LockClause],
+        top: bool,
+    ) -> Result<(Option<Vec<Output>>, Written)> {
+        let before = self.size.all();
         refuse_odd(select)?;
         self.put("SELECT ");
         match &select.distinct {
@@ -208,11 +236,17 @@ impl Translator<'_> {
         if select.projection.is_empty() {
             return Err(Failure::unsupported("a SELECT without columns", "write SELECT 1"));
         }
-        self.projection(&select.projection)?;
+        // What a column of a subquery stands for is known when the FROM is written.
+        let from = self.apart(|this| this.from(&select.from))?;
+        let own = self.size.all();
+        let windows = self.apart(|this| this.windows(select))?;
+        self.counts_rows = is_count_of_all(select);
+        let sizes = self.projection(&select.projection)?;
+        self.counts_rows = false;
         let condition = self.row_locks(select, locks, top)?;
         if !select.from.is_empty() {
             self.put(" FROM ");
-            self.from(&select.from)?;
+            self.append(&from);
         }
         if select.selection.is_some() || condition.is_some() {
             self.put(" WHERE ");
@@ -229,7 +263,10 @@ impl Translator<'_> {
             self.put(" HAVING ");
             self.condition(having)?;
         }
-        self.windows(select)?;
+        self.append(&windows);
+        let arms = self.multiplied(self.size.all() - own);
+        let arms = if is_aggregated(select) { 1 } else { arms };
+        let body = Body { size: self.size.all() - before, arms };
         let by_name = select.from.iter().flat_map(|from| &from.joins).any(|join| {
             let (JoinOperator::Join(constraint)
             | JoinOperator::Inner(constraint)
@@ -244,38 +281,53 @@ impl Translator<'_> {
             matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
         });
         let star = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
-        Ok(if by_name && star { None } else { Some(self.projected(select)) })
+        let outputs = if by_name && star { None } else { Some(self.projected(select)?) };
+        Ok((outputs, Written { sizes, body }))
     }
 
-    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it.
-    pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<()> {
-        self.list(items, |this, item| match item {
-            SelectItem::UnnamedExpr(expr) => {
-                this.expr(expr, Type::Unknown)?;
-                if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-                    this.put(&format!(" AS {}", quoted(&column_name(expr))));
+    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it; gives how large they
+    /// are.
+    pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<Vec<usize>> {
+        let mut sizes = Vec::new();
+        let mut named = Vec::new();
+        self.list(items, |this, item| {
+            let (expr, alias) = match item {
+                SelectItem::UnnamedExpr(expr) => (expr, None),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, Some(folded(alias))),
+                SelectItem::Wildcard(_) => {
+                    this.put("*");
+                    this.star(None, &mut sizes)?;
+                    named.resize(sizes.len(), (String::new(), 0));
+                    return Ok(());
                 }
-                Ok(())
+                SelectItem::QualifiedWildcard(kind, _) => {
+                    let sqlparser::ast::SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+                        return Err(Failure::unsupported(format!("{kind}.*"), "name the columns"));
+                    };
+                    let name = this.visible(name)?;
+                    this.put(&format!("{}.*", quoted(&name)));
+                    this.star(Some(&name), &mut sizes)?;
+                    named.resize(sizes.len(), (String::new(), 0));
+                    return Ok(());
+                }
+                other => return Err(Failure::unsupported(format!("`{other}`"), "give each column one name")),
+            };
+            this.result_columns(sizes.len() + 1)?;
+            let before = this.size.all();
+            this.expr(expr, Type::Unknown)?;
+            let size = this.size.all() - before;
+            sizes.push(size);
+            let name = alias.clone().unwrap_or_else(|| column_name(expr));
+            if alias.is_some() || !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                this.put(&format!(" AS {}", quoted(&name)));
             }
-            SelectItem::ExprWithAlias { expr, alias } => {
-                this.expr(expr, Type::Unknown)?;
-                this.put(&format!(" AS {}", quoted(&folded(alias))));
-                Ok(())
-            }
-            SelectItem::Wildcard(_) => {
-                this.put("*");
-                Ok(())
-            }
-            SelectItem::QualifiedWildcard(kind, _) => {
-                let sqlparser::ast::SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-                    return Err(Failure::unsupported(format!("{kind}.*"), "name the columns"));
-                };
-                let name = this.visible(name)?;
-                this.put(&format!("{}.*", quoted(&name)));
-                Ok(())
-            }
-            other => Err(Failure::unsupported(format!("`{other}`"), "give each column one name")),
-        })
+            named.push((name, size));
+            Ok(())
+        })?;
+        if let Some(aliases) = self.aliases.last_mut() {
+            *aliases = named;
+        }
+        Ok(sizes)
     }
 
     fn visible(&self, name: &ObjectName) -> Result<String> {
@@ -286,73 +338,6 @@ impl Translator<'_> {
         }
         let message = format!("missing FROM-clause entry for table \"{known}\"");
         Err(Failure::new(sqlstate::UNDEFINED_TABLE, message).hint("use the alias that stands in the FROM"))
-    }
-
-    fn windows(&mut self, select: &Select) -> Result<()> {
-        if select.named_window.is_empty() {
-            return Ok(());
-        }
-        self.put(" WINDOW ");
-        self.list(&select.named_window, |this, window| {
-            this.name(&folded(&window.0));
-            this.put(" AS ");
-            match &window.1 {
-                sqlparser::ast::NamedWindowExpr::WindowSpec(spec) => this.window(spec),
-                sqlparser::ast::NamedWindowExpr::NamedWindow(name) => {
-                    this.put(&format!("({})", quoted(&folded(name))));
-                    Ok(())
-                }
-            }
-        })
-    }
-
-    fn order_and_limit(&mut self, query: &Query) -> Result<()> {
-        if let Some(order) = &query.order_by {
-            let OrderByKind::Expressions(list) = &order.kind else {
-                return Err(Failure::unsupported("ORDER BY ALL", "name the columns"));
-            };
-            self.put(" ORDER BY ");
-            self.order(list)?;
-        }
-        let (limit, offset) = match (&query.limit_clause, &query.fetch) {
-            (None, None) => return Ok(()),
-            (None, Some(Fetch { with_ties: false, percent: false, quantity })) => (quantity.as_ref(), None),
-            (Some(LimitClause::LimitOffset { limit, offset, limit_by }), fetch) if limit_by.is_empty() => {
-                let fetched = fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
-                (limit.as_ref().or(fetched), offset.as_ref().map(|offset| &offset.value))
-            }
-            _ => return Err(Failure::unsupported("this LIMIT", "write LIMIT 10 OFFSET 20")),
-        };
-        self.put(" LIMIT ");
-        match limit {
-            Some(limit) => self.expr(limit, Type::Int8)?,
-            None => self.put("-1"),
-        }
-        if let Some(offset) = offset {
-            self.put(" OFFSET ");
-            self.expr(offset, Type::Int8)?;
-        }
-        Ok(())
-    }
-
-    /// The terms of an ORDER BY. In PostgreSQL NULL is larger than all values, in SQLite it is smaller.
-    pub(super) fn order(&mut self, list: &[OrderByExpr]) -> Result<()> {
-        self.list(list, |this, term| {
-            let descending = match &term.options.sort {
-                None | Some(OrderBySort::Asc) => false,
-                Some(OrderBySort::Desc) => true,
-                Some(OrderBySort::Using(_)) => {
-                    return Err(Failure::unsupported("ORDER BY … USING", "use ASC or DESC"));
-                }
-            };
-            this.expr(&term.expr, Type::Unknown)?;
-            this.put(if descending { " DESC" } else { "" });
-            let first = term.options.nulls_first.unwrap_or(descending);
-            if !this.is_never_null(&term.expr) && first == descending {
-                this.put(if first { " NULLS FIRST" } else { " NULLS LAST" });
-            }
-            Ok(())
-        })
     }
 }
 
@@ -374,4 +359,33 @@ fn refuse_odd(select: &Select) -> Result<()> {
     }
     let hint = "use the clauses of SELECT; for SELECT INTO, CREATE TABLE and INSERT … SELECT";
     Err(Failure::unsupported("a clause of this SELECT", hint))
+}
+
+fn is_grouped(select: &Select) -> bool {
+    !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
+}
+
+/// Whether a SELECT makes one row of many.
+fn is_aggregated(select: &Select) -> bool {
+    is_grouped(select)
+        || select.distinct.is_some()
+        || select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => call::aggregates(expr),
+            _ => false,
+        })
+}
+
+/// Whether a SELECT is `count(*)` of all rows of one table. SQLite would count them by the pages of the table,
+/// in a few steps: PostgreSQL reads the rows.
+fn is_count_of_all(select: &Select) -> bool {
+    let [item] = select.projection.as_slice() else { return false };
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return false };
+    let (Expr::Function(function), [from]) = (expr, select.from.as_slice()) else { return false };
+    from.joins.is_empty()
+        && !matches!(from.relation, TableFactor::NestedJoin { .. })
+        && select.selection.is_none()
+        && !is_grouped(select)
+        && function.filter.is_none()
+        && function.over.is_none()
+        && call::is_count(function)
 }

@@ -6,8 +6,8 @@ use sqlparser::ast::{
     Value as Literal, With,
 };
 
-use super::{Relation, Translator, call, folded, literal, relation_name, undefined_table};
-use crate::catalogue::Output;
+use super::{Cte, Relation, Translator, call, folded, literal, relation_name, undefined_table};
+use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result};
 use crate::types::Type;
 
@@ -68,6 +68,15 @@ fn is_text(expr: &Expr) -> bool {
     }
 }
 
+/// What a name in a FROM means.
+pub(super) struct Named {
+    pub name: String,
+    /// The table, if it is one.
+    pub table: Option<String>,
+    pub outputs: Vec<Output>,
+    pub body: Body,
+}
+
 const UNNAMED: &str = "?column?";
 
 /// PostgreSQL's inner name of a type, by which a cast names its column.
@@ -104,7 +113,7 @@ impl Translator<'_> {
     fn describe_with(&mut self, with: &With) -> Result<()> {
         for cte in &with.cte_tables {
             let outputs = renamed(self.describe(&cte.query)?, &cte.alias);
-            self.ctes.push((folded(&cte.alias.name), outputs));
+            self.ctes.push(Cte { name: folded(&cte.alias.name), outputs, body: Body::TABLE });
         }
         Ok(())
     }
@@ -116,16 +125,21 @@ impl Translator<'_> {
                 self.scopes.push(relations);
                 let outputs = self.projected(select);
                 self.scopes.pop();
-                Ok(outputs)
+                outputs
             }
             SetExpr::Query(query) => self.describe(query),
-            SetExpr::SetOperation { left, .. } => self.describe_body(left),
+            SetExpr::SetOperation { left, .. } => {
+                // The other part may have larger numbers.
+                let mut outputs = self.describe_body(left)?;
+                outputs.iter_mut().for_each(|output| output.bits = 64);
+                Ok(outputs)
+            }
             SetExpr::Values(values) => {
                 let first = values.rows.first().map(|row| row.content.as_slice()).unwrap_or_default();
-                let output = |(at, expr): (usize, &Expr)| Output {
-                    name: format!("column{}", at + 1),
-                    kind: self.output(String::new(), expr).kind,
-                    not_null: false,
+                self.result_columns(first.len())?;
+                let output = |(at, expr): (usize, &Expr)| {
+                    let kind = self.output(String::new(), expr).kind;
+                    Output { bits: 64, ..Output::plain(format!("column{}", at + 1), kind, false) }
                 };
                 Ok(first.iter().enumerate().map(output).collect())
             }
@@ -134,29 +148,43 @@ impl Translator<'_> {
     }
 
     /// The columns of a SELECT, whose relations are the innermost scope.
-    pub(super) fn projected(&self, select: &Select) -> Vec<Output> {
-        select.projection.iter().flat_map(|item| self.projected_item(item)).collect()
+    pub(super) fn projected(&self, select: &Select) -> Result<Vec<Output>> {
+        self.projected_items(&select.projection)
     }
 
-    pub(super) fn projected_item(&self, item: &SelectItem) -> Vec<Output> {
-        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
-        match item {
-            SelectItem::UnnamedExpr(expr) => vec![self.output(column_name(expr), expr)],
-            SelectItem::ExprWithAlias { expr, alias } => vec![self.output(folded(alias), expr)],
-            SelectItem::Wildcard(_) => scope.iter().flat_map(|relation| relation.outputs.clone()).collect(),
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                let name = relation_name(name).unwrap_or_default();
-                let named = scope.iter().filter(|relation| relation.alias == name);
-                named.flat_map(|relation| relation.outputs.clone()).collect()
+    pub(super) fn projected_items(&self, items: &[SelectItem]) -> Result<Vec<Output>> {
+        let mut outputs = Vec::new();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => outputs.push(self.output(column_name(expr), expr)),
+                SelectItem::ExprWithAlias { expr, alias } => outputs.push(self.output(folded(alias), expr)),
+                SelectItem::Wildcard(_) => self.all_of(None, &mut outputs)?,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    self.all_of(Some(&relation_name(name).unwrap_or_default()), &mut outputs)?;
+                }
+                _ => {}
             }
-            _ => Vec::new(),
+            self.result_columns(outputs.len())?;
+            self.within()?;
         }
+        Ok(outputs)
+    }
+
+    /// The columns of `*`, or of `name.*`.
+    fn all_of(&self, name: Option<&str>, outputs: &mut Vec<Output>) -> Result<()> {
+        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        for relation in scope.iter().filter(|relation| name.is_none_or(|name| relation.alias == name)) {
+            self.result_columns(outputs.len() + relation.outputs.len())?;
+            self.copies(relation.outputs.len());
+            outputs.extend_from_slice(&relation.outputs);
+        }
+        Ok(())
     }
 
     fn output(&self, name: String, expr: &Expr) -> Output {
         let kind = self.type_of(expr);
         let kind = if kind == Type::Unknown && is_text(expr) { Type::Text } else { kind };
-        Output { name, kind, not_null: self.is_never_null(expr) }
+        Output { bits: self.bits(expr), ..Output::plain(name, kind, self.is_never_null(expr)) }
     }
 
     /// What a FROM makes visible.
@@ -164,9 +192,11 @@ impl Translator<'_> {
         let mut relations = Vec::new();
         for item in from {
             self.relation_of(&item.relation, &mut relations)?;
+            self.joined(&relations)?;
             for join in &item.joins {
                 let before = relations.len();
                 self.relation_of(&join.relation, &mut relations)?;
+                self.joined(&relations)?;
                 let (left, right) = relations.split_at_mut(before);
                 // An outer join fills up with NULL.
                 let optional: &mut [&mut [Relation]] = match join.join_operator {
@@ -188,9 +218,9 @@ impl Translator<'_> {
     fn relation_of(&mut self, factor: &TableFactor, relations: &mut Vec<Relation>) -> Result<()> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
-                let (name, table, outputs) = self.named(name)?;
-                let known = alias.as_ref().map_or(name, |alias| folded(&alias.name));
-                relations.push(Relation { alias: known, table, outputs });
+                let Named { name, table, outputs, body } = self.named(name)?;
+                let alias = alias.as_ref().map_or(name, |alias| folded(&alias.name));
+                relations.push(Relation { alias, table, outputs, body, pending: false });
             }
             TableFactor::Table { name, alias, args: Some(args), .. } => {
                 relations.push(self.function_relation(name, &args.args, alias.as_ref()));
@@ -206,8 +236,7 @@ impl Translator<'_> {
                 };
                 let kind = kind.unwrap_or(Type::Unknown);
                 let known = alias.as_ref().map_or("unnest".to_owned(), |alias| folded(&alias.name));
-                let output = Output { name, kind, not_null: false };
-                relations.push(Relation { alias: known, table: None, outputs: vec![output] });
+                relations.push(Relation::of_function(known, Output::plain(name, kind, false)));
             }
             TableFactor::Derived { subquery, alias, .. } => {
                 let mut outputs = self.describe(subquery)?;
@@ -216,7 +245,8 @@ impl Translator<'_> {
                     outputs = renamed(outputs, alias);
                     known = folded(&alias.name);
                 }
-                relations.push(Relation { alias: known, table: None, outputs });
+                let body = Body::TABLE;
+                relations.push(Relation { alias: known, table: None, outputs, body, pending: true });
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 relations.extend(self.relations(std::slice::from_ref(table_with_joins))?);
@@ -226,17 +256,23 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// A common table expression, a table or a view: its name, the table it is, its columns.
-    pub(super) fn named(&self, name: &ObjectName) -> Result<(String, Option<String>, Vec<Output>)> {
+    /// A common table expression, a table or a view.
+    pub(super) fn named(&self, name: &ObjectName) -> Result<Named> {
         let known = relation_name(name)?;
-        if let Some((_, outputs)) = self.ctes.iter().rev().find(|(cte, _)| *cte == known) {
-            return Ok((known, None, outputs.clone()));
-        }
-        if let Some(table) = self.catalogue.tables.get(&known) {
-            return Ok((known.clone(), Some(known), table.outputs()));
-        }
-        if let Some(view) = self.catalogue.views.get(&known) {
-            return Ok((known, None, view.outputs.clone()));
+        self.toil(self.ctes.len());
+        self.within()?;
+        let (table, outputs, body) = if let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == known) {
+            (None, Some(cte.outputs.clone()), cte.body)
+        } else if let Some(table) = self.catalogue.tables.get(&known) {
+            (Some(known.clone()), Some(table.outputs()), Body::TABLE)
+        } else if let Some(view) = self.catalogue.views.get(&known) {
+            (None, Some(view.outputs.clone()), view.body)
+        } else {
+            (None, None, Body::TABLE)
+        };
+        if let Some(outputs) = outputs {
+            self.copies(outputs.len());
+            return Ok(Named { name: known, table, outputs, body });
         }
         let failure = undefined_table(&known);
         let first = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
@@ -259,8 +295,14 @@ impl Translator<'_> {
         };
         let kind = if kind == Type::Unknown && function == "generate_series" { Type::Int4 } else { kind };
         let known = alias.map_or(function.clone(), |alias| folded(&alias.name));
-        let output = Output { name: function_column(&function, alias), kind, not_null: true };
-        Relation { alias: known, table: None, outputs: vec![output] }
+        // The numbers of a series are between its ends.
+        let ends = args.iter().filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        });
+        let bits = self.most_bits(ends);
+        let output = Output::plain(function_column(&function, alias), kind, true);
+        Relation::of_function(known, Output { bits, ..output })
     }
 }
 

@@ -8,12 +8,12 @@ use crate::catalogue::Catalogue;
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::statement::Column;
-use crate::translate::Run;
+use crate::translate::{Rows, Run, counted};
 use crate::types::{Type, convert};
 use crate::value::Value;
 
 /// The values of parameters, as their types take them.
-pub(super) fn converted(params: &[Value], types: &[Type]) -> Result<Vec<Value>> {
+pub(super) fn converted(params: &[Value], types: &[Type], limits: &[(usize, Rows)]) -> Result<Vec<Value>> {
     if params.len() != types.len() {
         let message =
             format!("the statement has {} parameters, and {} values were given", types.len(), params.len());
@@ -31,7 +31,11 @@ pub(super) fn converted(params: &[Value], types: &[Type]) -> Result<Vec<Value>> 
         }
         (value, kind) => convert(value.clone(), *kind, false),
     };
-    params.iter().zip(types).map(convert).collect()
+    let mut values = params.iter().zip(types).map(convert).collect::<Result<Vec<_>>>()?;
+    for (at, what) in limits {
+        values[*at] = counted(&values[*at], *what)?;
+    }
+    Ok(values)
 }
 
 /// Names and types of the columns of a result.

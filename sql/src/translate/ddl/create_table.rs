@@ -1,5 +1,7 @@
 //! CREATE TABLE: columns and constraints, with the names that PostgreSQL gives them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr, ForeignKeyConstraint, GeneratedAs,
     IndexColumn, TableConstraint,
@@ -45,6 +47,7 @@ impl Translator<'_> {
             checks: Vec::new(),
             sequences: Vec::new(),
         };
+        self.table_columns(create.columns.len())?;
         let mut foreign: Vec<ForeignKeyConstraint> = Vec::new();
         for column in &create.columns {
             self.column_of(column, &mut draft, &mut foreign)?;
@@ -52,6 +55,7 @@ impl Translator<'_> {
         for constraint in &create.constraints {
             constraint_of(constraint, &mut draft, &mut foreign)?;
         }
+        self.has_room(1 + draft.uniques.len() + draft.sequences.len())?;
         self.keys(&mut draft)?;
         self.column_texts(&mut draft)?;
         self.check_texts(&mut draft)?;
@@ -225,22 +229,22 @@ impl Translator<'_> {
     }
 
     fn check_texts(&mut self, draft: &mut Draft) -> Result<()> {
-        let outputs = draft.table.outputs();
-        let mut used: Vec<String> = Vec::new();
+        self.scopes.push(vec![Relation::of_table(&draft.name, &draft.name, &draft.table)]);
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         for (given, base, expr) in std::mem::take(&mut draft.checks) {
             let mut name = given.unwrap_or_else(|| base.clone());
-            let mut number = 1;
+            let number = numbers.entry(base.clone()).or_insert(1);
             while used.contains(&name) {
                 name = format!("{base}{number}");
-                number += 1;
+                *number += 1;
             }
-            let relation = Relation { alias: draft.name.clone(), table: None, outputs: outputs.clone() };
-            self.scopes.push(vec![relation]);
-            let text = self.apart(|this| this.condition(&expr));
-            self.scopes.pop();
-            draft.parts.push(format!("CONSTRAINT {} CHECK {}", quoted(&name), text?));
-            used.push(name);
+            let text = self.apart(|this| this.condition(&expr))?;
+            draft.parts.push(format!("CONSTRAINT {} CHECK {text}", quoted(&name)));
+            used.insert(name);
+            self.within()?;
         }
+        self.scopes.pop();
         Ok(())
     }
 
@@ -251,6 +255,7 @@ impl Translator<'_> {
         table: &Table,
         definition: &ColumnDef,
     ) -> Result<(String, Column)> {
+        self.table_columns(table.columns.len() + 1)?;
         let mut draft = Draft {
             name: name.to_owned(),
             table: table.clone(),

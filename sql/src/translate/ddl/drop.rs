@@ -1,12 +1,14 @@
 //! DROP.
 
-use sqlparser::ast::{ObjectName, ObjectType};
+use std::collections::BTreeSet;
+
+use sqlparser::ast::ObjectType;
 
 use super::{Change, Ddl, Translator};
 use crate::catalogue::Catalogue;
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
-use crate::translate::{quoted, relation_name};
+use crate::translate::quoted;
 
 impl Translator<'_> {
     pub(super) fn drop_one(
@@ -15,7 +17,7 @@ impl Translator<'_> {
         name: &str,
         if_exists: bool,
         cascade: bool,
-        all: &[ObjectName],
+        all: &BTreeSet<String>,
         ddl: &mut Ddl,
     ) -> Result<()> {
         let catalogue: &Catalogue = self.catalogue;
@@ -34,9 +36,8 @@ impl Translator<'_> {
                 if !catalogue.tables.contains_key(name) {
                     return missing("table");
                 }
-                let dropped: Vec<String> = all.iter().filter_map(|name| relation_name(name).ok()).collect();
                 let child = catalogue.tables.iter().find(|(other, table)| {
-                    !dropped.contains(other) && table.foreign.iter().any(|foreign| foreign.parent == name)
+                    !all.contains(*other) && table.foreign.iter().any(|foreign| foreign.parent == name)
                 });
                 let view =
                     catalogue.views.iter().find(|(_, view)| view.tables.iter().any(|table| table == name));
