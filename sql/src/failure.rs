@@ -86,6 +86,7 @@ fn by_message(message: &str) -> Failure {
             "each UNION, INTERSECT or EXCEPT query must have the same number of columns",
         ),
         ("columns - expected", sqlstate::SYNTAX, "a subquery has a wrong number of columns"),
+        ("subqueries nested too deep", sqlstate::TOO_COMPLEX, "views and subqueries are nested too deep"),
         ("too many terms", sqlstate::TOO_COMPLEX, "too many SELECTs in one UNION"),
         ("Expression tree is too large", sqlstate::TOO_COMPLEX, "an expression is nested too deep"),
         ("too many columns", sqlstate::TOO_MANY_COLUMNS, "too many columns"),

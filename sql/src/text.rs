@@ -203,10 +203,13 @@ fn is_dml(keyword: Keyword) -> bool {
     [Keyword::INSERT, Keyword::UPDATE, Keyword::DELETE].contains(&keyword)
 }
 
+/// Words before a name that say what it is: a summary has room for a few names alone.
+const LOOKED_BACK: usize = 1_000;
+
 /// Whether the FROM at `at` is that of `extract(… FROM …)`, `trim` or `substring`.
 fn inside_call(words: &[&Token], at: usize) -> bool {
     let mut depth = 0;
-    for token in words[..at].iter().rev() {
+    for token in words[..at].iter().rev().take(LOOKED_BACK) {
         match token {
             Token::RParen => depth += 1,
             Token::LParen if depth == 0 => return true,
@@ -254,7 +257,7 @@ fn targets(words: &[&Token], mut at: usize, parts: &mut Vec<String>) -> usize {
 
 /// `INTO stock (sku)` has columns in its parentheses, `FROM generate_series(1, 2)` has arguments.
 fn is_function(words: &[&Token], at: usize) -> bool {
-    let opening = words[..at].iter().rev().find_map(|token| match token {
+    let opening = words[..at].iter().rev().take(LOOKED_BACK).find_map(|token| match token {
         Token::Word(word) if BEFORE_TARGETS.contains(&word.keyword) => Some(word.keyword),
         _ => None,
     });
