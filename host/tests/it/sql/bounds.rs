@@ -105,9 +105,9 @@ fn all_statements_of_a_schema_have_one_bound() {
     let files = Files::new(&TOPOLOGY.replace("95000", "10"), &format!("{SCHEMA}{many}"));
     let checked = finish(simhost().arg("check").arg(files.topology()));
     assert_eq!(checked.code, Some(2));
-    for expected in ["the schema takes more than 200000000 steps (SQLSTATE 54000)", "cannot run: 1 problem"] {
-        assert!(checked.stderr.contains(expected), "{}", checked.stderr);
-    }
+    let expected = "the schema takes more than 200000000 steps (SQLSTATE 54000)";
+    assert!(checked.stderr.contains(expected), "{}", checked.stderr);
+    assert_eq!(checked.stderr.matches("SQLSTATE").count(), 1, "{}", checked.stderr);
 }
 
 #[test]
@@ -128,8 +128,9 @@ fn a_view_that_selects_from_itself_is_refused() {
         let files = Files::new(&TOPOLOGY.replace("95000", "10"), &format!("{SCHEMA}{views}"));
         let checked = finish(simhost().arg("check").arg(files.topology()));
         assert_eq!(checked.code, Some(2));
-        for expected in ["does not exist (SQLSTATE 42P01)", place, "cannot run: 1 problem"] {
+        for expected in ["does not exist (SQLSTATE 42P01)", place] {
             assert!(checked.stderr.contains(expected), "{expected} is missing in:\n{}", checked.stderr);
         }
+        assert_eq!(checked.stderr.matches("SQLSTATE").count(), 1, "{}", checked.stderr);
     }
 }
