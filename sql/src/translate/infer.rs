@@ -105,7 +105,7 @@ impl Translator<'_> {
         }
     }
 
-    /// Bits of the whole numbers that `expr` gives, with their sign; 64 where nothing says that they are fewer.
+    /// Bits of the whole numbers that `expr` gives, with their sign; 64 where nothing says fewer.
     pub(super) fn bits(&self, expr: &Expr) -> u32 {
         self.toil(1);
         match expr {

@@ -285,8 +285,8 @@ impl Translator<'_> {
         Ok((outputs, Written { sizes, body }))
     }
 
-    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it; gives how large they
-    /// are.
+    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it.
+    /// Gives how large they are.
     pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<Vec<usize>> {
         let mut sizes = Vec::new();
         let mut named = Vec::new();
@@ -375,8 +375,8 @@ fn is_aggregated(select: &Select) -> bool {
         })
 }
 
-/// Whether a SELECT is `count(*)` of all rows of one table. SQLite would count them by the pages of the table,
-/// in a few steps: PostgreSQL reads the rows.
+/// Whether a SELECT is `count(*)` of all rows of one table. SQLite would count them by the pages of the
+/// table, in a few steps: PostgreSQL reads the rows.
 fn is_count_of_all(select: &Select) -> bool {
     let [item] = select.projection.as_slice() else { return false };
     let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return false };

@@ -193,8 +193,8 @@ impl Translator<'_> {
         }
     }
 
-    /// SQLite may write a query once for each part of a UNION ALL that it reads. `own` is the size of the query
-    /// without the bodies of its FROM; gives how many SELECTs it may become.
+    /// SQLite may write a query once for each part of a UNION ALL that it reads. `own` is the size of the
+    /// query without the bodies of its FROM; gives how many SELECTs it may become.
     pub(super) fn multiplied(&mut self, own: usize) -> usize {
         let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
         let arms = scope.iter().fold(1_usize, |arms, relation| arms.saturating_mul(relation.body.arms));
