@@ -143,6 +143,11 @@ impl Statement {
         }
     }
 
+    /// Whether it gives locks of its transaction back that goes on: ROLLBACK TO does.
+    pub fn releases(&self) -> bool {
+        matches!(self.plan, Plan::RollbackTo(_))
+    }
+
     fn weight(&self) -> usize {
         // Text, text without values, and the translation, beside the tree that is gone.
         512 + self.text.len() + self.shown.len() + self.translated().len()

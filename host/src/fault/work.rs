@@ -60,6 +60,8 @@ pub struct Work {
     pub last: Nanos,
     /// A message that its group never gets, though its sender has a receipt.
     pub is_lost: bool,
+    /// A run that never began, as the one before went on.
+    pub is_left_out: bool,
     pub is_given_up: bool,
     pub is_dead_letter: bool,
 }
@@ -97,6 +99,11 @@ impl Work {
         Self::new(id, due)
     }
 
+    /// A run of a job that is left out.
+    pub const fn left_out(id: WorkId, due: Nanos) -> Self {
+        Self { is_left_out: true, ..Self::new(id, due) }
+    }
+
     const fn new(id: WorkId, due: Nanos) -> Self {
         Self {
             id,
@@ -107,6 +114,7 @@ impl Work {
             failures: 0,
             last: due,
             is_lost: false,
+            is_left_out: false,
             is_given_up: false,
             is_dead_letter: false,
         }

@@ -182,7 +182,9 @@ impl Pair {
         let last = match is_over {
             true => work.last,
             // From then on it is missed.
-            false if work.is_lost => work.due.saturating_add(took(&self.without).unwrap_or_default()),
+            false if work.is_lost || work.is_left_out => {
+                work.due.saturating_add(took(&self.without).unwrap_or_default())
+            }
             false => end,
         };
         Extent { first: work.due, last }

@@ -270,5 +270,10 @@ impl CalleeSide {
             }
             self.stir_all(*group);
         }
+        let faults = self.guest(service).and_then(|guest| guest.set.replicas[replica as usize].faults());
+        // The new process of a replica that is paused stands still from the beginning.
+        if let Some(faults) = faults.filter(|faults| is_there && faults.process.is_paused()) {
+            self.member_stands_still(faults);
+        }
     }
 }

@@ -160,7 +160,7 @@ impl CalleeSide {
 
     /// A run is left out, as the one before goes on.
     pub(in crate::bus) fn skip_job(&self, run: &JobRun) {
-        self.faults.ledger.work_due(Work::run(run.id(), run.due));
+        self.faults.ledger.work_due(Work::left_out(run.id(), run.due));
         let set = self.guest(run.service).and_then(|guest| self.standing(guest, run.replica));
         if let Some((metrics, set)) = self.host.metrics.as_ref().zip(set) {
             let process = metrics.incarnation(set.replicas[run.replica].identity.resource);

@@ -89,7 +89,7 @@ impl Live {
             }
             self.sched.sleep_until(paid).await;
             // A failure has released locks, and so has ROLLBACK TO.
-            let releases = result.is_err() || statement.class() == Class::Savepoint;
+            let releases = result.is_err() || statement.releases();
             if let Some(own) = open.own.filter(|_| releases) {
                 self.ended(own);
             }

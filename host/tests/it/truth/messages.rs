@@ -197,6 +197,12 @@ fn runs_of_jobs_that_a_fault_strikes_are_told() {
     let chores = chores.iter().find(|row| row["service"] == "chores").expect("its jobs are slower");
     let mean = |which: &str| chores[which]["runs"]["mean_ms"].as_f64().expect("milliseconds");
     assert!(mean("with") > mean("without") + 20.0, "{chores}");
+    // Runs that are left out, as the one before goes on, are over when they would have been.
+    let row = told(text("kind = \"latency\"\ndelay = \"2500ms\"\ntarget = { service = \"shelf\" }"));
+    let sweep = job(&row, "sweep");
+    assert!(sweep["undone"].as_u64() > Some(0), "{row:#}");
+    let (start, end) = visible(&row);
+    assert!(start >= 10.0 && end < 20.0, "{start} {end}");
 }
 
 #[test]
