@@ -283,7 +283,7 @@ CREATE INDEX stock_sku_idx ON stock (sku);
 fn tables_in_the_topology_are_as_good_as_those_of_a_file() {
     let files = Files::new(INLINE, "");
     let checked = finish(simhost().args(["check", "--strict"]).arg(files.topology()));
-    let expected = "database inventory: its tables are in the topology";
+    let expected = "database inventory: postgresql, its tables are in the topology";
     assert!(checked.success().contains(expected), "{checked:?}");
     let asked = finish(
         simhost()

@@ -123,10 +123,11 @@ fn a_topology_has_ten_thousand_faults_and_no_more() {
 }
 
 #[test]
-fn a_problem_in_a_very_long_line_is_told_in_words() {
+fn a_problem_in_a_very_long_line_is_shown_with_a_part_of_it() {
     let text = format!("[topology]\nname = \"shop\"\nx = \"{}\"\n", "y".repeat(100_000));
     let report = read(&text).expect_err("refused").render(Look::PLAIN);
-    assert!(report.contains("it.toml:3:1: unknown key \"x\" in [topology]"), "{report}");
+    assert!(report.contains("unknown key \"x\" in [topology]"), "{report}");
+    assert!(report.contains("[it.toml:3:1]") && report.contains("x = \"yyyy"), "{report}");
     assert!(report.len() < 2_000, "{} bytes", report.len());
 }
 
