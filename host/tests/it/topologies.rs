@@ -2,8 +2,9 @@
 //! Of incidents there is the truth besides, `NAME.truth.jsonl`: all of it but the firings and the changed
 //! requests, of which each fault has its first three.
 //!
-//! `BLESS=1 cargo test --test it topologies::` writes those of topologies without a truth anew, with the flags
-//! of their first line, and `BLESS=1 .ci/run release` all of them; read the difference before committing it.
+//! `BLESS=1 cargo test --test it topologies::` writes those of topologies without a truth anew, with the
+//! flags of their first line, and `BLESS=1 .ci/run release` all of them; read the difference before
+//! committing it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
