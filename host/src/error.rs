@@ -180,14 +180,17 @@ impl Refused {
         self.0.problems.iter().map(|found| &found.problem)
     }
 
-    /// The same, each with its file, line and column, from 1.
-    pub fn places(&self) -> impl Iterator<Item = (&Problem, Option<(&str, (usize, usize))>)> {
+    /// The same, each with its place.
+    pub fn places(&self) -> impl Iterator<Item = (&Problem, Option<At<'_>>)> {
         self.0.problems.iter().map(|found| {
             let file = found.source.as_ref().map(Source::name);
             (&found.problem, file.zip(found.position()))
         })
     }
 }
+
+/// A file, with a line and a column, from 1.
+pub type At<'a> = (&'a str, (usize, usize));
 
 /// What is doubtful about an input that is accepted.
 #[derive(Clone, Debug, Default)]

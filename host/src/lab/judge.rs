@@ -46,7 +46,10 @@ pub struct Bench<'a> {
 /// Runs of the starter that were made already, by their seeds and faults: every submission is compared with
 /// the same ones.
 #[derive(Debug, Default)]
-pub struct Starts(Mutex<BTreeMap<(u64, Option<Vec<String>>), Arc<Ran>>>);
+pub struct Starts(Mutex<BTreeMap<Start, Arc<Ran>>>);
+
+/// A seed, and the faults that are on where they are not those of the topology.
+type Start = (u64, Option<Vec<String>>);
 
 /// What each check finds at a seed: none of what does not depend on it.
 type Found = (u64, Vec<Option<Finding>>);

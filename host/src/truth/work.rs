@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -232,11 +233,11 @@ impl Compared {
         without: impl Iterator<Item = Work>,
         (start, end): (Nanos, Nanos),
     ) -> Self {
-        let mut others: FxHashMap<WorkId, Work> = without.map(|work| (work.id, work)).collect();
+        let mut others: IndexMap<WorkId, Work, FxBuildHasher> = without.map(|work| (work.id, work)).collect();
         let mut of: BTreeMap<Place, Tally> = BTreeMap::new();
         for with in with {
             let tally = of.entry(with.id.place).or_default();
-            let Some(without) = others.remove(&with.id) else {
+            let Some(without) = others.swap_remove(&with.id) else {
                 tally.only_with += 1;
                 continue;
             };
