@@ -57,13 +57,24 @@ pub struct Problem {
     pub help: Option<String>,
     /// It is about a fault, and names it: nothing for `--blind`.
     pub is_of_fault: bool,
+    /// The machine is in the way, and the input may be good.
+    pub is_of_surroundings: bool,
 }
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
         let severity = Severity::Error;
         let (message, label) = (message.into(), String::new());
-        Self { severity, message, at: None, source: None, label, help: None, is_of_fault: false }
+        Self {
+            severity,
+            message,
+            at: None,
+            source: None,
+            label,
+            help: None,
+            is_of_fault: false,
+            is_of_surroundings: false,
+        }
     }
 
     /// A problem that may be none: the input is accepted.
@@ -92,9 +103,21 @@ impl Problem {
         self
     }
 
+    /// The same, with more to do about it.
+    pub fn and_help(self, more: &str) -> Self {
+        let help = self.help.as_ref().map_or_else(|| more.to_owned(), |help| format!("{help}; {more}"));
+        self.help(help)
+    }
+
     /// Marks it as one that is about a fault.
     pub const fn of_fault(mut self) -> Self {
         self.is_of_fault = true;
+        self
+    }
+
+    /// Marks it as one of the machine, not of the input.
+    pub const fn of_surroundings(mut self) -> Self {
+        self.is_of_surroundings = true;
         self
     }
 }
@@ -173,6 +196,17 @@ impl Refused {
     pub fn with(mut self, more: Vec<Problem>) -> Self {
         self.0.problems.extend(Findings::new(None, more, 0).problems);
         self
+    }
+
+    /// The same refusal, where whoever gave the input did not make what is wrong.
+    pub fn of_surroundings(mut self) -> Self {
+        self.0.problems.iter_mut().for_each(|found| found.problem.is_of_surroundings = true);
+        self
+    }
+
+    /// Whether one of the problems is not of the input.
+    pub fn is_of_surroundings(&self) -> bool {
+        self.problems().any(|problem| problem.is_of_surroundings)
     }
 
     /// The problems, at most the first 50.

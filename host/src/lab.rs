@@ -3,11 +3,11 @@
 //! - `catalogue` has the labs, whose `manifest` is `lab.toml`; `files` and `state` are the student's folder;
 //! - `judge` runs a submission over seeds, each run a `cell`, and asks every check. What it finds is a
 //!   `finding`: `find` of reports, whose numbers `measure` names; `shape` of spans, `path` of one trace;
-//!   `answers` of what the student has found out, `naming` in whose words, `unknown` services in them;
-//!   `contract` of a guest. `frozen` may not be changed, `salt` is hidden seeds and names;
+//!   `answers` of what the student has found out, beside what is `right`, `naming` in whose words, `unknown`
+//!   names in them; `contract` of a guest. `frozen` may not be changed, `salt` is hidden seeds and names;
 //! - `score` gives the points, `verdict` is the result, `text` says it to a person, `formats` to programs;
 //!   `witness` finds the trace that shows a failure, `changes` what a solution changes;
-//! - `grade` checks many submissions, `develop` is for the authors of labs.
+//! - `grade` checks many `submissions`, `develop` is for the authors of labs.
 
 mod answers;
 pub mod catalogue;
@@ -27,10 +27,12 @@ mod measure;
 mod naming;
 mod path;
 pub mod prose;
+mod right;
 pub mod salt;
 pub mod score;
 mod shape;
 pub mod state;
+pub mod submissions;
 pub mod text;
 mod unknown;
 pub mod verdict;

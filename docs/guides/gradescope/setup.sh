@@ -9,6 +9,6 @@ command -v python3 > /dev/null || apt-get install -y python3
 # Refuses a lab that is not there, and compiles the guests of the lab into the image's cache.
 trial=$(mktemp -d)/lab
 lab=$(cat "$source/lab.txt")
-case $lab in */*) lab=$source/$lab ;; esac
+if [[ -d $source/$lab ]]; then lab=$source/$lab; fi
 simhost lab start "$lab" --into "$trial"
 simhost lab check "$trial" --seeds 1 > /dev/null || test $? -eq 1

@@ -73,7 +73,7 @@ impl Labs {
 }
 
 /// The folder of a lab, and the lab that it is of.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Folder {
     /// The folder of the lab
     #[arg(default_value = ".", value_name = "FOLDER")]

@@ -80,7 +80,7 @@ pub fn of_folder(path: &Path) -> Result<Lab, Refused> {
         let problem = Problem::new(format!("{} is no lab: it has no {MANIFEST}", quote(&shown)));
         return Err(refused(problem.help("`simhost lab list` has those that are part of simhost")));
     }
-    let tree = files::read_tree(&whole).map_err(refused)?;
+    let tree = files::read_tree(&whole).map_err(|problems| Refused::new(None, problems))?;
     let folder = whole.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
     let named = path.join(MANIFEST).display().to_string();
     Lab::of(&folder, Some(whole.display().to_string()), tree, &named)

@@ -198,8 +198,7 @@ impl World {
     ///
     /// # Errors
     /// The files are wrong, or the run does not come to its end.
-    pub fn ask(&self, seed: u64, service: &str, asked: &[Asked]) -> Result<Vec<Reply>, Trouble> {
-        let cell = Cell { seed, faults: None, spans: false, every_trace: false };
+    pub fn ask(&self, cell: Cell<'_>, service: &str, asked: &[Asked]) -> Result<Vec<Reply>, Trouble> {
         let mut topology = self.topology.clone();
         let Some(to) = topology.model.find(service) else {
             let what = format!("the topology has no service {}", quote(service));
@@ -246,7 +245,8 @@ impl From<RunError> for Trouble {
         match error {
             RunError::Refused(refused) => Self::Refused(refused),
             other => {
-                let problem = Problem::new(other.to_string());
+                // A run in virtual time has no address: only the system is left.
+                let problem = Problem::new(other.to_string()).of_surroundings();
                 Self::Failed(match other.remedy() {
                     Some(help) => problem.help(help),
                     None => problem,
@@ -257,6 +257,11 @@ impl From<RunError> for Trouble {
 }
 
 impl Trouble {
+    /// The same, of a run that is the lab's own.
+    pub fn of_surroundings(self) -> Self {
+        Self::Refused(self.into_refused().of_surroundings())
+    }
+
     /// As what refuses the files.
     pub fn into_refused(self) -> Refused {
         match self {

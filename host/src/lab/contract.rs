@@ -6,18 +6,25 @@ use serde_json::Value as Json;
 
 use crate::run::Reply;
 
-use super::cell::{Asked, Trouble, World};
+use super::cell::{Asked, Cell, Trouble, World};
 use super::finding::Finding;
 use super::manifest::{Contract, Step};
 
 /// Bytes of an answer that a message quotes.
 const QUOTED: usize = 300;
 
-/// Sends the requests, one after the other, and looks at each answer.
+/// Sends the requests, one after the other, and looks at each answer. `faults` are those that are on; none:
+/// as the topology has them.
 ///
 /// # Errors
 /// The run does not come to its end.
-pub fn contract(world: &World, seed: u64, check: &Contract) -> Result<Finding, Trouble> {
+pub fn contract(
+    world: &World,
+    seed: u64,
+    faults: Option<&[String]>,
+    check: &Contract,
+) -> Result<Finding, Trouble> {
+    let cell = Cell { seed, faults, spans: false, every_trace: false };
     let want = format!("{} answers as promised", check.service);
     let mut saved = BTreeMap::new();
     let mut sent: Vec<Asked> = Vec::new();
@@ -29,7 +36,7 @@ pub fn contract(world: &World, seed: u64, check: &Contract) -> Result<Finding, T
         if !is_needed {
             continue;
         }
-        let replies = world.ask(seed, &check.service, &sent)?;
+        let replies = world.ask(cell, &check.service, &sent)?;
         for (number, (step, reply)) in check.steps.iter().zip(&replies).enumerate() {
             if let Err(why) = judge(step, reply, &saved) {
                 let message = format!("{}: {why}", described(&sent, number, check.steps.len()));

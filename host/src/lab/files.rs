@@ -38,31 +38,61 @@ pub fn below(tree: &Tree, prefix: &str) -> Tree {
 /// All files of a lab's folder, without what is hidden or built.
 ///
 /// # Errors
-/// What cannot be read, is too large or too much.
-pub fn read_tree(folder: &Path) -> Result<Tree, Problem> {
-    let mut tree = Tree::new();
-    let mut folders = vec![(folder.to_owned(), String::new())];
+/// What cannot be read, is too large or too much; every symbolic link that leads out of the lab.
+pub fn read_tree(lab: &Path) -> Result<Tree, Vec<Problem>> {
+    let one = |problem| vec![problem];
+    let lab = lab.canonicalize().map_err(|error| one(cannot("read", lab, &error)))?;
+    let (mut tree, mut astray) = (Tree::new(), Vec::new());
+    let mut folders = vec![(lab.clone(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
-        let entries = fs::read_dir(&folder).map_err(|error| cannot("read", &folder, &error))?;
+        let entries = fs::read_dir(&folder).map_err(|error| one(cannot("read", &folder, &error)))?;
         for entry in entries {
-            let entry = entry.map_err(|error| cannot("read", &folder, &error))?;
+            let entry = entry.map_err(|error| one(cannot("read", &folder, &error)))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') || name == "target" {
                 continue;
             }
             let (path, name) = (entry.path(), format!("{prefix}{name}"));
+            if let Err(problem) = stay_in_lab(&lab, &path, &name) {
+                astray.push(problem);
+                continue;
+            }
             if path.is_dir() {
                 folders.push((path, format!("{name}/")));
                 continue;
             }
             if tree.len() == FILES_AT_MOST {
                 let what = format!("{} has more than {FILES_AT_MOST} files", shown(&folder));
-                return Err(Problem::new(what).help("name the folder of one lab"));
+                return Err(one(Problem::new(what).help("name the folder of one lab")));
             }
-            tree.insert(name, Cow::Owned(read(&path)?));
+            tree.insert(name, Cow::Owned(read(&path).map_err(one)?));
         }
     }
-    Ok(tree)
+    if astray.is_empty() { Ok(tree) } else { Err(astray) }
+}
+
+/// Where the links of a lab may lead: into the lab; to the folder `sdk` beside it, which labs share; and to
+/// `guests` beside the folder of labs, which that folder is made of.
+const SHARED: [&str; 2] = ["../sdk", "../../guests"];
+
+/// Refuses a symbolic link that leads elsewhere: what it leads to would be handed to students.
+fn stay_in_lab(lab: &Path, path: &Path, name: &str) -> Result<(), Problem> {
+    let Ok(to) = fs::read_link(path) else { return Ok(()) };
+    let whole = path.canonicalize().ok();
+    let shared = SHARED.iter().filter_map(|shared| lab.join(shared).canonicalize().ok());
+    let is_within = |whole: &PathBuf| {
+        let mut roots = shared.chain([lab.to_owned()]);
+        to.is_relative() && roots.any(|root| whole.starts_with(root))
+    };
+    let ends = |whole: &PathBuf| !path.parent().is_some_and(|folder| folder.starts_with(whole));
+    let why = match &whole {
+        None => "which is not there",
+        Some(whole) if !is_within(whole) => "which is not in the folder of the lab",
+        Some(whole) if !ends(whole) => "which leads to the link itself again",
+        Some(_) => return Ok(()),
+    };
+    let what = format!("{} of the lab is a symbolic link to {}, {why}", quote(name), shown(&to));
+    Err(Problem::new(what).help("put the file itself into the folder of the lab"))
 }
 
 /// A file within its bound.
@@ -77,7 +107,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
             Unreadable::TooLarge(_) => "is this the right file?",
             _ => "put a file in its place",
         };
-        Problem::new(format!("cannot read {}: {reason}", shown(path))).help(help)
+        let problem = Problem::new(format!("cannot read {}: {reason}", shown(path))).help(help);
+        match reason {
+            Unreadable::Forbidden | Unreadable::Failed(_) => problem.of_surroundings(),
+            _ => problem,
+        }
     })
 }
 
@@ -160,32 +194,63 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 }
 
 /// Writes these files, and moves those that are there and differ into a folder of their own, whose name is
-/// given back; with them those of `also` that are there.
+/// given back; with them those of `also` that are there. All are written beside their places first, so that
+/// nothing is moved if there is no room for them.
 ///
 /// # Errors
-/// The system refuses it. Nothing is lost then: what was moved lies in that folder.
+/// The system refuses it. Nothing is lost then: what was moved lies in the folder that the problem names.
 pub fn replace(folder: &Path, tree: &Tree, also: &[&str]) -> Result<Option<String>, Problem> {
-    let mut aside = None;
+    let differs = |path: &str, bytes: &[u8]| {
+        way_to(folder, path).is_some() || !fs::read(folder.join(path)).is_ok_and(|there| there == bytes)
+    };
+    let new: Vec<_> = tree.iter().filter(|(path, bytes)| differs(path, bytes)).collect();
+    if new.is_empty() && !also.iter().any(|path| fs::symlink_metadata(folder.join(path)).is_ok()) {
+        return Ok(None);
+    }
+    let unchanged = |problem: Problem| problem.and_help("no file of yours was changed");
+    let beside = tempfile::Builder::new().prefix(".simhost-lab-").tempdir_in(folder);
+    let beside = beside.map_err(|error| unchanged(cannot("make a folder in", folder, &error)))?;
+    for (path, bytes) in &new {
+        write_new(&beside.path().join(path), bytes)
+            .map_err(|error| unchanged(cannot("write", &folder.join(path), &error)))?;
+    }
+    let aside = free_name(folder);
+    let mut moved = false;
     let mut move_away = |path: &str| {
-        let file = folder.join(path);
-        if fs::symlink_metadata(&file).is_err() {
+        let (from, to) = (folder.join(path), folder.join(&aside).join(path));
+        if fs::symlink_metadata(&from).is_err() {
             return Ok(());
         }
-        let name = aside.get_or_insert_with(|| free_name(folder));
-        let to = folder.join(name).join(path);
-        let moved = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&file, &to));
-        moved.map_err(|error| cannot("move", &file, &error))
+        let done = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&from, &to));
+        moved |= done.is_ok();
+        done.map_err(|error| ("move", from, error))
     };
-    for (path, bytes) in tree {
-        let file = folder.join(path);
-        if fs::read(&file).is_ok_and(|there| there == **bytes) {
-            continue;
+    let swap = || {
+        for (path, _) in new {
+            let (from, to) = (beside.path().join(path), folder.join(path));
+            move_away(&way_to(folder, path).unwrap_or_else(|| path.clone()))?;
+            let put = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(from, &to));
+            put.map_err(|error| ("write", to, error))?;
         }
-        move_away(path)?;
-        write_new(&file, bytes).map_err(|error| cannot("write", &file, &error))?;
+        also.iter().try_for_each(|path| move_away(path))
+    };
+    let done = swap();
+    match (done, moved) {
+        (Ok(()), moved) => Ok(moved.then_some(aside)),
+        (Err((what, path, error)), true) => {
+            let help = format!("your files are in {aside}; give the command again for the others");
+            Err(cannot(what, &path, &error).and_help(&help))
+        }
+        (Err((what, path, error)), false) => Err(unchanged(cannot(what, &path, &error))),
     }
-    also.iter().try_for_each(|path| move_away(path))?;
-    Ok(aside)
+}
+
+/// The part of a path below a folder that is no folder, and in the way of what is behind it.
+fn way_to(folder: &Path, path: &str) -> Option<String> {
+    let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let is_in_the_way =
+        |part: &&str| fs::symlink_metadata(folder.join(part)).is_ok_and(|about| !about.is_dir());
+    ends.into_iter().find(is_in_the_way).map(str::to_owned)
 }
 
 /// `before-reset-1`, or the next that is free.
@@ -220,10 +285,11 @@ pub fn stay_within(folder: &Path, path: &Path, what: &str) -> Result<(), Problem
 
 /// What the system refuses, with what to do about it.
 pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Problem {
-    let problem = Problem::new(format!("cannot {what} {}: {error}", shown(path)));
+    let problem = Problem::new(format!("cannot {what} {}: {error}", shown(path))).of_surroundings();
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => problem
-            .help("the disk is full: make room and give the command again; no file of yours was changed"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            problem.help("the disk is full: make room and give the command again")
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             problem.help("choose a folder that you may write to")
         }
@@ -273,6 +339,29 @@ mod tests {
         assert_eq!(again(&["made.txt"]).as_deref(), Some("before-reset-2"));
         assert_eq!(read("before-reset-2/made.txt"), "a recording");
         assert!(!folder.join("made.txt").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_in_the_way_of_a_folder_is_moved_aside_and_never_followed() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (folder, other) = (home.path().join("lab"), home.path().join("other"));
+        let start = tree(&[("guest/src/lib.rs", "one")]);
+        make_folder(&folder, &start).expect("it is made");
+        fs::rename(folder.join("guest"), &other).expect("moved");
+        fs::write(other.join("src/lib.rs"), "mine").expect("written");
+        std::os::unix::fs::symlink(&other, folder.join("guest")).expect("a link");
+        assert_eq!(replace(&folder, &start, &[]).expect("replaced").as_deref(), Some("before-reset-1"));
+        let read = |path: PathBuf| fs::read_to_string(path).expect("a file");
+        assert_eq!(read(folder.join("guest/src/lib.rs")), "one");
+        assert_eq!(
+            [read(other.join("src/lib.rs")), read(folder.join("before-reset-1/guest/src/lib.rs"))],
+            ["mine"; 2]
+        );
+        fs::remove_dir_all(folder.join("guest")).expect("removed");
+        fs::write(folder.join("guest"), "a file").expect("written");
+        assert_eq!(replace(&folder, &start, &[]).expect("replaced").as_deref(), Some("before-reset-2"));
+        assert_eq!(read(folder.join("before-reset-2/guest")), "a file");
     }
 
     #[test]

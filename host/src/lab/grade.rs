@@ -1,11 +1,12 @@
 //! `simhost lab grade`: many submissions, each checked in a process of its own, bounded in time and memory.
 //!
-//! A guest of a submission is contained twice: as any guest of a run (fuel, memory, no files, no network),
-//! and by its process, which is ended when it takes too long or too much.
+//! What is wrong with the machine or with the lab is no submission's fault: its row has no points then, and
+//! not 0. A guest of a submission is contained twice: as any guest of a run (fuel, memory, no files, no
+//! network), and by its process, which is ended when it takes too long or too much.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,15 +17,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock::{self, Stopwatch};
-use crate::error::{Problem, quote};
 
-use super::files;
-
-/// Submissions of one command.
-const SUBMISSIONS_AT_MOST: usize = 10_000;
+use super::submissions::{Handed, Submission};
 
 /// Bytes of what a check may print.
 const PRINTED_AT_MOST: u64 = 4 << 20;
+
+/// Bytes of what a check may tell beside it.
+const TOLD_AT_MOST: u64 = 64 << 10;
+
+/// The exit code of a check that has no result, for a reason that is none of the submission: of the machine,
+/// or of the lab.
+pub const UNJUDGED: u8 = 3;
 
 /// How often the memory of a check is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -54,106 +58,28 @@ pub struct Grading {
     pub at_once: usize,
 }
 
-/// A folder that was handed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Submission {
-    /// The name of its folder.
-    pub name: String,
-    pub folder: PathBuf,
-    /// What its hidden seeds and its names follow from; none if nobody said it.
-    pub salt: Option<String>,
-}
-
-/// The result of one submission.
+/// The row of one submission.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grade {
+    /// That of the submission.
     pub name: String,
-    pub score: f64,
     pub max: f64,
-    pub solved: bool,
-    /// Why it is not more.
-    pub reason: String,
-    /// The result in full; none if there is none.
-    pub result: Option<Value>,
+    pub outcome: Outcome,
 }
 
-/// The folders below a folder, with their salts: a row `folder,salt` for each.
-///
-/// # Errors
-/// The folder cannot be read, has too many, or a row names a folder that is not there.
-pub fn submissions(folder: &Path, salts: Option<&str>) -> Result<Vec<Submission>, Vec<Problem>> {
-    let one = |problem| vec![problem];
-    let mut salts = match salts {
-        Some(text) => Some(names(text)?),
-        None => None,
-    };
-    let entries = fs::read_dir(folder).map_err(|error| one(files::cannot("read", folder, &error)))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| one(files::cannot("read", folder, &error)))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        // A file beside the folders is none of them; a link may be, and is refused later.
-        if name.starts_with('.') || entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        let salt = match &mut salts {
-            Some(salts) => salts.remove(&name),
-            None => Some(String::new()),
-        };
-        found.push(Submission { name, folder: entry.path(), salt });
-    }
-    if found.len() > SUBMISSIONS_AT_MOST {
-        let what = format!("{} has {} folders", quote(&folder.display().to_string()), found.len());
-        return Err(one(Problem::new(what).help(format!("grade {SUBMISSIONS_AT_MOST} at a time, at most"))));
-    }
-    // Who has handed nothing in is in the table too.
-    let missing = salts.into_iter().flatten();
-    found.extend(missing.map(|(name, salt)| {
-        let folder = folder.join(&name);
-        Submission { name, folder, salt: Some(salt) }
-    }));
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(found)
-}
-
-/// Rows `folder,salt`, below a head.
-fn names(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
-    let (mut names, mut problems) = (BTreeMap::new(), Vec::new());
-    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        if line.trim().is_empty() || at == 0 && line.trim() == "folder,salt" {
-            continue;
-        }
-        let is_folder =
-            |name: &str| !name.is_empty() && name != ".." && name != "." && !name.contains(['/', '\\']);
-        match row(line).as_slice() {
-            [folder, salt] if is_folder(folder) => {
-                if names.insert(folder.clone(), salt.clone()).is_some() {
-                    problems.push(Problem::new(format!("line {}: {} is there twice", at + 1, quote(folder))));
-                }
-            }
-            _ => problems.push(
-                Problem::new(format!("line {} is no row of a folder and a salt", at + 1))
-                    .help("write the name of a folder, a comma, and its salt"),
-            ),
-        }
-    }
-    if problems.is_empty() { Ok(names) } else { Err(problems) }
-}
-
-/// The cells of a line of CSV (RFC 4180), which are in quotes or not.
-fn row(line: &str) -> Vec<String> {
-    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
-    let mut chars = line.trim_end_matches('\r').chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => cell.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => cells.push(std::mem::take(&mut cell).trim().to_owned()),
-            c => cell.push(c),
-        }
-    }
-    cells.push(cell.trim().to_owned());
-    cells
+/// What came of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Judged {
+        score: f64,
+        solved: bool,
+        /// Why it is not more.
+        reason: String,
+        /// The result in full; none if there is none.
+        result: Option<Value>,
+    },
+    /// Nothing can be said of it, for a reason that is none of the submission.
+    NotGraded(String),
 }
 
 impl Grading {
@@ -184,39 +110,34 @@ impl Grading {
     }
 
     fn one(&self, submission: &Submission) -> Grade {
-        let nothing = |reason: String| Grade {
-            name: submission.name.clone(),
-            score: 0.0,
-            max: f64::from(self.max),
-            solved: false,
-            reason,
-            result: None,
-        };
-        let Some(salt) = &submission.salt else {
-            return nothing("the table of salts has no row for it".to_owned());
-        };
-        match fs::symlink_metadata(&submission.folder) {
-            Ok(about) if about.is_symlink() => {
-                return nothing("it is a symbolic link, not a folder".to_owned());
+        let (max, name) = (f64::from(self.max), submission.name.clone());
+        let (folder, salt) = match &submission.handed {
+            Handed::In { folder, salt } => (folder, salt),
+            Handed::WithoutSalt => {
+                let outcome = Outcome::nothing("the table of salts has no row for it");
+                return Grade { name, max, outcome };
             }
-            Ok(_) => {}
-            Err(_) => return nothing("nothing was handed in".to_owned()),
-        }
-        match self.check(&unwrapped(&submission.folder, &self.names), salt) {
-            Ok(result) => Grade {
-                name: submission.name.clone(),
-                score: result["score"].as_f64().unwrap_or(0.0),
-                max: result["max"].as_f64().unwrap_or(0.0),
-                solved: result["solved"].as_bool().unwrap_or(false),
-                reason: reason(&result),
-                result: Some(result),
-            },
-            Err(reason) => nothing(reason),
+            Handed::Not(why) => return Grade { name, max, outcome: Outcome::nothing(why) },
+            Handed::Unready(why) => return Grade { name, max, outcome: Outcome::NotGraded(why.clone()) },
+        };
+        match self.check(&unwrapped(folder, &self.names), salt) {
+            Ok(result) => {
+                let (score, solved) = (result["score"].as_f64(), result["solved"].as_bool());
+                let outcome = Outcome::Judged {
+                    score: score.unwrap_or(0.0),
+                    solved: solved.unwrap_or(false),
+                    reason: reason(&result),
+                    result: Some(result),
+                };
+                Grade { name, max, outcome }
+            }
+            Err(outcome) => Grade { name, max, outcome },
         }
     }
 
     /// The result of a check in a process of its own.
-    fn check(&self, folder: &Path, salt: &str) -> Result<Value, String> {
+    fn check(&self, folder: &Path, salt: &str) -> Result<Value, Outcome> {
+        let not_graded = |why: String| Outcome::NotGraded(why);
         let mut child = Command::new(&self.program)
             .args(["lab", "check", "--graded", "--format", "json", "--lab", &self.lab])
             .args(["--seeds", &self.seeds.to_string(), "--salt", salt])
@@ -224,41 +145,71 @@ impl Grading {
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("the check cannot be started: {error}"))?;
-        let (printed, ended) = mpsc::channel();
-        let stdout = child.stdout.take();
-        let reader = thread::spawn(move || {
-            let mut text = Vec::new();
-            if let Some(stdout) = stdout {
-                stdout.take(PRINTED_AT_MOST).read_to_end(&mut text).ok();
-            }
-            printed.send(text).ok();
-        });
+            .map_err(|error| not_graded(format!("the check cannot be started: {error}")))?;
+        let (printed, told) =
+            (read(child.stdout.take(), PRINTED_AT_MOST), read(child.stderr.take(), TOLD_AT_MOST));
         let watch = Stopwatch::start();
         let text = loop {
-            match ended.recv_timeout(LOOK) {
+            match printed.recv_timeout(LOOK) {
                 Ok(text) => break text,
                 Err(_) if watch.elapsed() > self.time => {
-                    end(&mut child, reader);
+                    end(&mut child);
                     let most = clock::show(clock::nanos(self.time));
-                    return Err(format!("it was stopped: the check took longer than {most}"));
+                    return Err(Outcome::nothing(&format!(
+                        "it was stopped: the check took longer than {most}"
+                    )));
                 }
                 Err(_) if resident(child.id()).is_some_and(|bytes| bytes > self.memory) => {
-                    end(&mut child, reader);
-                    return Err(format!(
-                        "it was stopped: the check took more than {} MiB",
-                        self.memory >> 20
-                    ));
+                    end(&mut child);
+                    let most = self.memory >> 20;
+                    return Err(Outcome::nothing(&format!(
+                        "it was stopped: the check took more than {most} MiB"
+                    )));
                 }
                 Err(_) => {}
             }
         };
         // It has printed all: what is left of it is its end.
-        let status = child.wait().map_err(|error| format!("the check cannot be waited for: {error}"))?;
-        serde_json::from_slice(&text).map_err(|_| format!("the check ended without a result: {status}"))
+        let status = child.wait();
+        let status =
+            status.map_err(|error| not_graded(format!("the check cannot be waited for: {error}")))?;
+        let told = told.recv().map(|told| words(&told)).unwrap_or_default();
+        if status.code() == Some(UNJUDGED.into()) {
+            return Err(not_graded(told));
+        }
+        serde_json::from_slice(&text).map_err(|_| {
+            let told = if told.is_empty() { told } else { format!(": {told}") };
+            not_graded(format!("the check ended without a result, with {status}{told}"))
+        })
     }
+}
+
+impl Outcome {
+    fn nothing(why: &str) -> Self {
+        Self::Judged { score: 0.0, solved: false, reason: why.to_owned(), result: None }
+    }
+}
+
+/// Reads what a check writes, in a thread of its own.
+fn read(pipe: Option<impl Read + Send + 'static>, most: u64) -> mpsc::Receiver<Vec<u8>> {
+    let (done, bytes) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(pipe) = pipe {
+            pipe.take(most).read_to_end(&mut text).ok();
+        }
+        done.send(text).ok();
+    });
+    bytes
+}
+
+/// What a check has told, in one line.
+fn words(told: &[u8]) -> String {
+    let text = String::from_utf8_lossy(told);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.trim_start_matches("error: ").to_owned()
 }
 
 /// Where the files of a submission are: in its one folder, as archives have it, if no file of the lab is
@@ -279,10 +230,9 @@ fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> PathBuf {
 }
 
 /// Ends a process and waits until it is gone.
-fn end(child: &mut Child, reader: thread::JoinHandle<()>) {
+fn end(child: &mut Child) {
     child.kill().ok();
     child.wait().ok();
-    reader.join().ok();
 }
 
 /// Resident memory of a process in bytes; none where the system does not tell.
@@ -310,9 +260,14 @@ fn reason(result: &Value) -> String {
 /// The table of grades.
 pub fn csv(grades: &[Grade]) -> String {
     let mut text = "folder,score,max,solved,reason\n".to_owned();
-    for Grade { name, score, max, solved, reason, .. } in grades {
+    for Grade { name, max, outcome } in grades {
+        let (score, solved, reason) = match outcome {
+            Outcome::Judged { score, solved, reason, .. } => {
+                (score.to_string(), if *solved { "yes" } else { "no" }, reason.clone())
+            }
+            Outcome::NotGraded(why) => (String::new(), "", format!("not graded: {why}")),
+        };
         let reason: String = reason.chars().take(REASON_AT_MOST).collect();
-        let solved = if *solved { "yes" } else { "no" };
         text.push_str(&format!("{},{score},{max},{solved},{}\n", cell(name), cell(&reason)));
     }
     text
@@ -335,13 +290,5 @@ mod tests {
         assert_eq!(cell("ada"), "\"ada\"");
         assert_eq!(cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
         assert_eq!(cell("\t@SUM(1)\n"), "\"' @SUM(1) \"");
-    }
-
-    #[test]
-    fn rows_of_salts_may_be_in_quotes() {
-        let read = names("folder,salt\nada,s1\n\"bob, jr\",\"s \"\"2\"\"\"\n").expect("names");
-        let wanted = [("ada".to_owned(), "s1".to_owned()), ("bob, jr".to_owned(), "s \"2\"".to_owned())];
-        assert_eq!(read, wanted.into());
-        assert_eq!(names("../x,s\nada\nbob,1\nbob,2\n").expect_err("wrong").len(), 3);
     }
 }

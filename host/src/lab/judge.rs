@@ -11,7 +11,7 @@ use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, list, quote};
 use crate::run::RunEvent;
 
-use super::answers::{self, Recording};
+use super::answers;
 use super::catalogue::Lab;
 use super::cell::{Cell, Ran, Trouble, World};
 use super::contract::contract;
@@ -20,10 +20,11 @@ use super::find::{Need, Runs, find, needs, needs_spans};
 use super::finding::Finding;
 use super::frozen;
 use super::manifest::{Check, Kind, Question};
-use super::measure::Known;
+use super::measure;
+use super::right::{self, Recording};
 use super::salt;
 use super::score::{Failures, hold_guards, not_judged, row};
-use super::unknown;
+use super::unknown::Known;
 use super::verdict::{CheckRow, FrozenRow, SCHEMA, Verdict};
 
 /// A lab and a submission, ready to be judged.
@@ -61,8 +62,9 @@ impl<'a> Bench<'a> {
     /// What is wrong with the files of the submission, or of the lab.
     pub fn new(lab: &'a Lab, salt: &'a str, folder: &Path, on_event: fn(RunEvent)) -> Result<Self, Refused> {
         let refused = |problem| Refused::new(None, vec![problem]);
-        let (stage, starter) = stage(lab, salt, on_event)?;
-        verify(lab, &starter)?;
+        // Whoever has written the submission has not written the lab.
+        let staged = stage(lab, salt, on_event).and_then(|staged| verify(lab, &staged.1).map(|()| staged));
+        let (stage, starter) = staged.map_err(Refused::of_surroundings)?;
         let run = &lab.manifest.run;
         let key_name = starter.model().key_name.clone();
         let student = match run.hidden {
@@ -91,7 +93,7 @@ impl<'a> Bench<'a> {
         for file in &frozen.files {
             let (theirs, ours) = (self.folder.join(file), starter.join(file));
             files::stay_within(&self.folder, &theirs, &format!("the file {}", quote(file)))?;
-            if files::read(&theirs).ok() != Some(files::read(&ours)?) {
+            if files::read(&theirs).ok() != Some(files::read(&ours).map_err(Problem::of_surroundings)?) {
                 return Ok(Some(FrozenRow { path: file.clone(), from: None, to: None }));
             }
         }
@@ -147,13 +149,10 @@ impl<'a> Bench<'a> {
         let questions: Vec<_> = asked.iter().map(|(_, question)| *question).collect();
         let given = answers::read(&self.folder, &questions)?;
         let recording = self.recording()?;
-        let services: Vec<_> =
-            self.starter.model().services.iter().map(|service| service.name.clone()).collect();
+        let known = Known::new(self.starter.model(), recording.ran.as_ref());
         let found = asked.into_iter().map(|(at, question)| {
-            let right = recording.right(question);
-            let answer = given.get(&question.key);
-            let unknown = answer.and_then(|answer| unknown::service(question, answer, self.starter.model()));
-            (at, unknown.unwrap_or_else(|| answers::find(question, answer, right.as_ref(), &services)))
+            let (answer, is) = (given.get(&question.key), recording.right(question));
+            (at, right::find(question, answer, is.as_ref(), &known))
         });
         Ok(found.collect())
     }
@@ -170,7 +169,7 @@ impl<'a> Bench<'a> {
     fn recording(&self) -> Result<Recording, Refused> {
         let Some(record) = self.lab.manifest.record else { return Ok(Recording::default()) };
         let seed = salt::recorded(&self.lab.manifest.id, self.salt);
-        let observed = self.starter.lasting(record.length).observe(seed);
+        let observed = self.starter.lasting(record.length).observe(seed).map_err(Trouble::of_surroundings);
         let (ran, truth) = observed.map_err(Trouble::into_refused)?;
         Ok(Recording { ran: Some(ran), truth })
     }
@@ -193,8 +192,10 @@ impl<'a> Bench<'a> {
     /// The recording cannot be made.
     pub fn solution(&self) -> Result<Vec<String>, Refused> {
         let recording = self.recording()?;
-        let line =
-            |question: &Question| Some(format!("{} = {}", question.key, recording.right(question)?.told()));
+        let line = |question: &Question| {
+            let right = recording.right(question)?.told(question.tolerance);
+            Some(format!("{} = {right}", question.key))
+        };
         Ok(self.questions().filter_map(|(_, question)| line(question)).collect())
     }
 
@@ -251,7 +252,7 @@ impl<'a> Bench<'a> {
             runs.runs.push((need, ran));
         }
         let finding = |check: &Check| match &check.kind {
-            Kind::Guest(wanted) => contract(self.world(), seed, wanted).map(Some),
+            Kind::Guest(wanted) => contract(self.world(), seed, check.faults.as_deref(), wanted).map(Some),
             _ => Ok(find(check, &runs)),
         };
         checks.iter().map(finding).collect()
@@ -293,7 +294,7 @@ impl Starts {
         if let Some(ran) = made().get(&key) {
             return Ok(Arc::clone(ran));
         }
-        let ran = Arc::new(starter.run(cell)?);
+        let ran = Arc::new(starter.run(cell).map_err(Trouble::of_surroundings)?);
         made().insert(key, Arc::clone(&ran));
         Ok(ran)
     }
@@ -368,7 +369,7 @@ pub fn record(
 /// Sees to it that what a manifest names is in the lab's topology.
 fn verify(lab: &Lab, starter: &World) -> Result<(), Refused> {
     let model = starter.model();
-    let known = Known {
+    let known = measure::Known {
         loads: model.loads.iter().map(|load| load.name.clone()).collect(),
         services: model.services.iter().map(|service| service.name.clone()).collect(),
         databases: model.databases.iter().map(|database| database.name.clone()).collect(),

@@ -6,6 +6,7 @@ mod checks;
 mod contract;
 mod kinds;
 mod numbers;
+mod seeds;
 mod selector;
 mod spans;
 
@@ -15,6 +16,7 @@ pub use checks::Check;
 pub use contract::{Contract, Step};
 pub use kinds::Kind;
 pub use numbers::Wanted;
+pub use seeds::SEEDS_AT_MOST;
 pub use selector::{Selector, matches};
 pub use spans::{Ask, CriticalPath, Sampled};
 
@@ -32,15 +34,13 @@ use crate::topology::syntax;
 use crate::topology::types::{FLAG, TEXT, Within};
 
 use checks::Checks;
+use seeds::SEEDS;
 
 /// The layout of labs that this program reads.
 const FORMAT: u64 = 1;
 
 /// How long a run of a lab may be: two simulated hours.
 const LONGEST_RUN: Nanos = 2 * 3_600_000_000_000;
-
-/// Seeds that a check may use.
-pub const SEEDS_AT_MOST: usize = 64;
 
 /// The manifest of a lab.
 #[derive(Clone, Debug, PartialEq)]
@@ -216,13 +216,6 @@ static FOR: Key<Within, Required> = Key {
     of: Within(1_000_000, LONGEST_RUN),
     absent: Required("say how long a run is: for = \"5m\""),
     says: "how long a run is, in simulated time",
-};
-
-static SEEDS: Key<List<Whole>, Required> = Key {
-    name: "seeds",
-    of: List { words: "a list of whole numbers", of: Whole(0, u64::MAX) },
-    absent: Required("name the public seeds: seeds = [101, 102]"),
-    says: "the public seeds. The others of a check follow from the id and the salt",
 };
 
 static SHUFFLE: Key<List<List<By<String>>>, Usual> = Key {
@@ -425,13 +418,7 @@ fn of_lab(table: &Table<'_>) -> Option<Manifest> {
 
 fn of_run(table: &Table<'_>) -> Option<Run> {
     let (topology, hidden) = (TOPOLOGY.read(table), HIDDEN.read(table));
-    let (length, seeds, shuffle) = (FOR.read(table), SEEDS.read(table), SHUFFLE.read(table));
-    if let (Some(seeds), Some(value)) = (&seeds, SEEDS.get(table))
-        && !(1..=SEEDS_AT_MOST).contains(&seeds.len())
-    {
-        let problem = Problem::new(format!("the lab has {} public seeds", seeds.len()));
-        value.refuse::<()>(problem.help(format!("name 1 to {SEEDS_AT_MOST}, such as seeds = [101, 102]")));
-    }
+    let (length, seeds, shuffle) = (FOR.read(table), seeds::read(table), SHUFFLE.read(table));
     let (topologies, hidden) = match (topology?, hidden?) {
         (Some(topology), None) => (vec![topology], false),
         (None, Some(topologies)) if !topologies.is_empty() => (topologies, true),

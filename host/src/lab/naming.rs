@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{did_you_mean, quote};
 use crate::report::words::counted;
 
 use super::manifest::{Fact, Of, Truth};
 
 /// Digits of the id of a trace that are enough. A list of traces has twelve where the page is narrow.
-const DIGITS_AT_LEAST: usize = 8;
+pub const DIGITS_AT_LEAST: usize = 8;
 
 /// Digits of a whole id.
-const DIGITS: usize = 32;
+pub const DIGITS: usize = 32;
 
 /// What a right text is, which says what else may stand for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +28,12 @@ pub enum Sort {
 type Edges = BTreeSet<(String, String)>;
 
 /// What a question asks for, in a system of these services.
-pub fn sort(truth: &Truth, services: &[String]) -> Sort {
+pub fn sort(truth: &Truth, services: &BTreeSet<&str>) -> Sort {
     match truth {
         Truth::Fault(Fact::Service, _) | Truth::Slowest(Of::Service) => Sort::Service,
         Truth::Fault(Fact::Trace, _) | Truth::Slowest(Of::Id) => Sort::Trace,
         Truth::Fault(Fact::Link, _) => Sort::Link,
-        Truth::Is(text) if services.contains(text) => Sort::Service,
+        Truth::Is(text) if services.contains(text.as_str()) => Sort::Service,
         _ => Sort::Other,
     }
 }
@@ -58,43 +57,9 @@ fn is_line(text: &str, right: &str) -> bool {
     (rest.is_empty() || rest.starts_with(' ')) && rest.split_whitespace().next().is_none_or(is_attribute)
 }
 
-/// Why a text cannot be an answer at all; none if it can.
-pub fn refusal(text: &str, sort: Sort) -> Option<String> {
-    match sort {
-        Sort::Trace => {
-            let is_id = (DIGITS_AT_LEAST..=DIGITS).contains(&text.len())
-                && text.chars().all(|c| c.is_ascii_hexdigit());
-            (!is_id).then(|| {
-                let said = quote(text);
-                let form = format!("its {DIGITS} digits, or the first {DIGITS_AT_LEAST} or more");
-                format!("{said} is no id of a trace: write {form}")
-            })
-        }
-        Sort::Link => {
-            let said = quote(text);
-            let help = || format!("{said} is no call of one service by another: write it as \"a -> b\"");
-            ends(text).is_none().then(help)
-        }
-        Sort::Service | Sort::Other => None,
-    }
-}
-
 /// The caller and the callee of `a -> b`.
-fn ends(text: &str) -> Option<(&str, &str)> {
+pub fn ends(text: &str) -> Option<(&str, &str)> {
     text.split_once("->").map(|(from, to)| (from.trim(), to.trim()))
-}
-
-/// Why these edges cannot be an answer: one of them begins or ends at no service.
-pub fn refusal_of_edges(edges: &Edges, services: &[String]) -> Option<String> {
-    edges.iter().flat_map(|(from, to)| [from, to]).find_map(|end| unknown(end, services))
-}
-
-fn unknown(name: &str, services: &[String]) -> Option<String> {
-    let is_known = services.iter().any(|known| known == name);
-    (!is_known).then(|| {
-        let help = did_you_mean(name, "services", services.iter().map(String::as_str));
-        format!("no service is named {}: {help}", quote(name))
-    })
 }
 
 /// How many edges are right, without saying which.
@@ -136,14 +101,11 @@ mod tests {
         let same = |text: &str| is_same(text, id, Sort::Trace);
         assert!(same(id) && same("8ed5a384e681") && same("8ED5A384"));
         assert!(!same("8ed5a38") && !same("8ed5a385e681"));
-        assert_eq!(refusal("8ed5a384", Sort::Trace), None);
-        assert!(refusal("8ed5a38", Sort::Trace).is_some() && refusal("the first", Sort::Trace).is_some());
     }
 
     #[test]
-    fn a_call_needs_no_blanks_and_has_two_ends() {
+    fn a_call_needs_no_blanks() {
         assert!(is_same("a->b", "a -> b", Sort::Link) && !is_same("b -> a", "a -> b", Sort::Link));
-        assert!(refusal("b", Sort::Link).is_some() && refusal("a->b", Sort::Link).is_none());
     }
 
     #[test]

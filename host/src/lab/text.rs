@@ -65,7 +65,7 @@ fn lost(check: &CheckRow) -> String {
     if !check.passed || check.score == 0.0 || share < 1e-9 {
         return String::new();
     }
-    format!(" ({} lost by wrong answers before)", percent(share))
+    format!(" ({} lost by earlier failures)", percent(share))
 }
 
 fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {

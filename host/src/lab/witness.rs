@@ -1,5 +1,7 @@
 //! The one trace that shows why a check fails: found in a run that is made once more with its spans.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
@@ -59,27 +61,66 @@ pub fn find(world: &World, cell: Cell<'_>, sought: Sought<'_>) -> Result<Option<
     }))
 }
 
-/// The trace with the slowest span that a metric is about; of errors one that failed, of counts the one with
-/// the most.
+/// Of times the trace with the slowest span that a metric is about, of errors one of the kind that is most
+/// frequent, of counts one that has many.
 fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
-    let mut ranks: FxHashMap<TraceId, (u64, u64)> = FxHashMap::default();
-    let counts = metric.unit() != Unit::Time;
-    let mut best: Option<((u64, u64), TraceId)> = None;
-    for span in spans.iter().filter(|span| is_about(span, model, resources, &metric.subject)) {
-        let took = span.end - span.start;
-        let rank = ranks.entry(span.trace_id).or_default();
-        rank.0 += match (counts, metric.is_of_errors()) {
-            (true, true) => u64::from(span.is_error()),
-            (true, false) => 1,
-            (false, _) => 0,
-        };
-        rank.1 = rank.1.max(took);
-        // Of equal ones the first.
-        if best.is_none_or(|(known, _)| *rank > known) {
-            best = Some((*rank, span.trace_id));
+    let about = || spans.iter().filter(|span| is_about(span, model, resources, &metric.subject));
+    if metric.unit() == Unit::Time {
+        return slowest(about());
+    }
+    if !metric.is_of_errors() {
+        return most(spans, about());
+    }
+    let kind = |span: &SpanRecord| span.attributes.get(attribute::ERROR_TYPE).map(Value::to_string);
+    let failed = || about().filter(|span| span.is_error());
+    let mut kinds: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    failed().for_each(|span| *kinds.entry(kind(span)).or_default() += 1);
+    let (frequent, _) = kinds.into_iter().max_by_key(|(_, count)| *count)?;
+    slowest(failed().filter(|span| kind(span) == frequent))
+}
+
+/// Of equal ones the first.
+fn slowest<'a>(spans: impl Iterator<Item = &'a SpanRecord>) -> Option<TraceId> {
+    let slowest = spans.min_by_key(|span| (Reverse(span.end - span.start), span.start))?;
+    Some(slowest.trace_id)
+}
+
+/// What is counted of a trace.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    /// Spans that the metric is about.
+    about: u64,
+    spans: u64,
+    failed: bool,
+}
+
+/// A trace with more of the spans `about` than half of the traces have, in which nothing fails: what it has
+/// too many of is no answer to a failure. If there is none, one with the most. Of equal ones the smallest.
+fn most<'a>(spans: &[SpanRecord], about: impl Iterator<Item = &'a SpanRecord>) -> Option<TraceId> {
+    let mut traces: FxHashMap<TraceId, Counted> = FxHashMap::default();
+    let mut order = Vec::new();
+    for span in about {
+        let counted = traces.entry(span.trace_id).or_default();
+        if counted.about == 0 {
+            order.push(span.trace_id);
+        }
+        counted.about += 1;
+    }
+    for span in spans {
+        if let Some(counted) = traces.get_mut(&span.trace_id) {
+            counted.spans += 1;
+            counted.failed |= span.is_error();
         }
     }
-    best.map(|(_, id)| id)
+    let mut counts: Vec<_> = traces.values().map(|counted| counted.about).collect();
+    counts.sort_unstable();
+    let usual = *counts.get(counts.len() / 2)?;
+    let rank = |id: &TraceId| {
+        let Counted { about, spans, failed } = traces[id];
+        (Reverse(!failed && about > usual), Reverse(about), spans)
+    };
+    // Of equal ones the first.
+    order.into_iter().min_by_key(rank)
 }
 
 fn is_about(span: &SpanRecord, model: &Model, resources: &[Resource], subject: &Subject) -> bool {

@@ -112,6 +112,7 @@ fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Prob
         let fewer = if worlds > 1 { "lower limits.workers or --shards" } else { "lower limits.workers" };
         Problem::new(message)
             .help(format!("raise the limit of address space (ulimit -v unlimited) or {fewer}"))
+            .of_surroundings()
     })
 }
 

@@ -11,13 +11,14 @@ use clap::{Args, ValueEnum};
 use crate::error::{Problem, Refused, wrap};
 use crate::lab::catalogue::Lab;
 use crate::lab::cell::{Cell, Trouble};
+use crate::lab::grade::UNJUDGED;
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
 use crate::lab::state::{Last, State};
 use crate::lab::witness::{self, Sought};
 use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
 
 use super::super::terminal::style;
-use super::super::{REFUSED, complain, print_drawn, refuse, writable, write};
+use super::super::{REFUSED, complain, print_drawn, writable, write};
 use super::folder::{now, remember};
 use super::{Folder, refused, tell_or_quit};
 
@@ -30,7 +31,7 @@ const TRACE_LINES: usize = 24;
 /// Lines of a trace that `simhost lab show` draws.
 const SHOWN_LINES: usize = 2_000;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Check {
     #[command(flatten)]
     folder: Folder,
@@ -100,7 +101,9 @@ impl Check {
         let lab = lab.salted(&state.salt)?;
         let salt = self.salt.as_deref().unwrap_or(&state.salt);
         let seeds = salt::seeds(&lab.manifest.id, salt, &lab.manifest.run.seeds, self.seeds);
-        let watched = end_in_time();
+        let late = self.clone();
+        let (of_lab, of_seeds) = (lab.clone(), seeds.clone());
+        let watched = end_in_time(move |what| late.write_broken(&of_lab, &of_seeds, what));
         let judged = self.judge(&lab, &state, &seeds);
         drop(watched);
         match judged {
@@ -116,13 +119,26 @@ impl Check {
                     ExitCode::FAILURE
                 })
             }
-            // Who reads documents gets one in any case.
-            Err(refused) if self.format != Format::Text => {
-                let verdict = judge::broken(&lab, &seeds, &in_words(&refused, &self.folder.folder));
-                self.write(&Judged { verdict, shown: String::new(), last: None });
-                Ok(refuse(&refused))
+            // A result would be one without points.
+            Err(refused) if refused.is_of_surroundings() => {
+                for Problem { message, help, .. } in refused.problems() {
+                    complain("error", message, help.as_deref());
+                }
+                Ok(ExitCode::from(UNJUDGED))
             }
-            Err(refused) => Err(refused),
+            // Who reads documents gets one otherwise.
+            Err(refused) => {
+                self.write_broken(&lab, &seeds, &in_words(&refused, &self.folder.folder));
+                Err(refused)
+            }
+        }
+    }
+
+    /// Writes the result of files that cannot be judged, for who reads documents.
+    fn write_broken(&self, lab: &Lab, seeds: &[u64], why: &str) {
+        if self.format != Format::Text {
+            let verdict = judge::broken(lab, seeds, why);
+            self.write(&Judged { verdict, shown: String::new(), last: None });
         }
     }
 
@@ -233,7 +249,7 @@ impl Show {
         let Some(Last { seed, faults, trace: Some(trace), .. }) = &state.last else {
             return Err(refused(Problem::new("the last check has left no trace to show").help(help)));
         };
-        let watched = end_in_time();
+        let watched = end_in_time(|_| ());
         let lab = lab.salted(&state.salt)?;
         let bench = Bench::new(&lab, &state.salt, &self.folder.folder, tell_or_quit)?;
         let cell = Cell { seed: *seed, faults: faults.as_deref(), spans: true, every_trace: true };
@@ -250,8 +266,9 @@ impl Show {
     }
 }
 
-/// Ends the program when the time of a check is over, unless what it gives back is dropped before.
-fn end_in_time() -> mpsc::Sender<()> {
+/// Ends the program when the time of a check is over, unless what it gives back is dropped before. `and` may
+/// write down why.
+fn end_in_time(and: impl FnOnce(&str) + Send + 'static) -> mpsc::Sender<()> {
     let (watched, over) = mpsc::channel();
     thread::spawn(move || {
         if over.recv_timeout(CHECK_AT_MOST) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -259,6 +276,7 @@ fn end_in_time() -> mpsc::Sender<()> {
             let help =
                 "does a guest compute without end, or does the topology make far more requests than before?";
             complain("error", &what, Some(help));
+            and(&what);
             std::process::exit(i32::from(REFUSED));
         }
     });

@@ -10,10 +10,12 @@ use clap::Args;
 use crate::error::{Problem, Refused, printable};
 use crate::lab::catalogue;
 use crate::lab::files;
-use crate::lab::grade::{Grade, Grading, csv, submissions};
+use crate::lab::grade::{Grade, Grading, Outcome, csv};
+use crate::lab::submissions::{Salts, submissions};
 use crate::model::Nanos;
+use crate::report::words::counted;
 
-use super::super::{length, say, writable, write};
+use super::super::{complain, length, say, writable, write};
 use super::check::seeds;
 use super::refused;
 
@@ -54,14 +56,12 @@ pub struct GradeAll {
 impl GradeAll {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let lab = catalogue::find(&self.lab)?;
-        let salts = self.salt_from.as_deref().map(files::read_text).transpose().map_err(refused)?;
+        let salts = self.salts()?;
         writable(Some(&self.out))?;
         self.results.as_deref().map_or(Ok(()), can_take_results).map_err(refused)?;
-        let found = submissions(&self.submissions, salts.as_deref());
-        let found = found.map_err(|problems| Refused::new(None, problems))?;
-        if found.is_empty() {
-            let problem = Problem::new(format!("{} has no folders", self.submissions.display()));
-            return Err(refused(problem.help("put each submission into a folder of its own")));
+        let found = submissions(&self.submissions, salts).map_err(refused)?;
+        for note in &found.notes {
+            complain("note", note, None);
         }
         let program = std::env::current_exe();
         let program =
@@ -78,13 +78,33 @@ impl GradeAll {
             // Each check runs its seeds side by side.
             at_once: processors.div_ceil(2),
         };
-        let grades = grading.grade(&found, |grade| {
-            say(&format!("{}: {} of {}\n", printable(&grade.name), grade.score, grade.max));
-        });
+        let grades = grading.grade(&found.submissions, |grade| say(&progress(grade)));
+        // The table first: a result that cannot be written must not cost the others.
+        let written = write(&csv(&grades), Some(&self.out));
         if let Some(folder) = &self.results {
-            results(&grades, folder).map_err(refused)?;
+            results(&grades, folder).map_err(|problems| Refused::new(None, problems))?;
         }
-        Ok(write(&csv(&grades), Some(&self.out)))
+        let left = grades.iter().filter(|grade| matches!(grade.outcome, Outcome::NotGraded(_))).count();
+        if left == 0 {
+            return Ok(written);
+        }
+        let what = format!("{} of {} not graded", left, counted(grades.len() as u64, "submission"));
+        complain("error", &what, Some("their rows say why: mend that, and give the command again"));
+        Ok(if written == ExitCode::SUCCESS { ExitCode::FAILURE } else { written })
+    }
+
+    fn salts(&self) -> Result<Option<Salts>, Refused> {
+        let Some(path) = &self.salt_from else { return Ok(None) };
+        let text = files::read_text(path).map_err(refused)?;
+        Salts::parse(&path.display().to_string(), &text).map(Some)
+    }
+}
+
+/// What is said of a submission when it is done.
+fn progress(Grade { name, max, outcome }: &Grade) -> String {
+    match outcome {
+        Outcome::Judged { score, .. } => format!("{name}: {score} of {max}\n"),
+        Outcome::NotGraded(why) => printable(&format!("{name}: not graded: {why}\n")),
     }
 }
 
@@ -95,14 +115,14 @@ fn can_take_results(folder: &Path) -> Result<(), Problem> {
 }
 
 /// A file for each submission that has a result.
-fn results(grades: &[Grade], folder: &Path) -> Result<(), Problem> {
-    for grade in grades {
-        if let Some(result) = &grade.result {
-            let text = serde_json::to_string_pretty(result).expect("a result is JSON");
-            files::write_whole(&folder.join(format!("{}.json", grade.name)), format!("{text}\n").as_bytes())?;
-        }
-    }
-    Ok(())
+fn results(grades: &[Grade], folder: &Path) -> Result<(), Vec<Problem>> {
+    let write = |grade: &Grade| {
+        let Outcome::Judged { result: Some(result), .. } = &grade.outcome else { return Ok(()) };
+        let text = serde_json::to_string_pretty(result).expect("a result is JSON");
+        files::write_whole(&folder.join(format!("{}.json", grade.name)), format!("{text}\n").as_bytes())
+    };
+    let problems: Vec<_> = grades.iter().filter_map(|grade| write(grade).err()).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Memory that a check needs at least, and the most that one may be granted.

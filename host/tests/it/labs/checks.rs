@@ -145,6 +145,23 @@ fn a_guest_is_asked_and_has_to_answer_as_promised() {
 }
 
 #[test]
+fn a_guest_is_asked_with_the_faults_that_the_check_names() {
+    let topology = "[topology]\nname = \"stock\"\n[services.inventory]\nguest = \"inventory\"\n\
+                    [[load]]\nname = \"users\"\nto = \"inventory\"\nrequest = { path = \"/stock/book\" }\narrivals = { constant = \"1/s\" }\n\
+                    [[faults]]\nname = \"broken\"\nkind = \"error\"\nstatus = 503\ntarget = { service = \"inventory\" }\n";
+    let promise = |name: &str, faults: &str| {
+        let steps = "service = \"inventory\"\nsteps = [{ request = \"GET /stock/book\", status = 200 }]";
+        check(name, "guest", &format!("{faults}\n{steps}"))
+    };
+    let checks =
+        [promise("healthy", "faults = []"), promise("struck", "faults = [\"broken\"]"), promise("usual", "")];
+    let result = judged(topology, &[], &checks);
+    assert_eq!(["healthy", "struck", "usual"].map(|name| passed(&result, name)), [true, false, false]);
+    let message = named(&result, "struck")["message"].as_str().expect("words");
+    assert!(message.contains("answered 503, and 200 is wanted"), "{message}");
+}
+
+#[test]
 fn the_traces_that_sampling_keeps_are_compared_with_all() {
     let topology = format!("{TOPOLOGY}\n[telemetry]\nsampler = \"traceidratio\"\nsampler-arg = 0.2\n");
     let kept = check("kept", "sampled", "of = { status = \"error\" }\nshare-at-most = \"50%\"");
@@ -178,6 +195,39 @@ fn the_trace_of_a_failure_is_one_of_the_load_that_is_measured() {
     };
     assert!(drawn(quick).contains("[shop]") && !drawn(quick).contains("[reports]"), "{}", drawn(quick));
     assert!(drawn(slow).contains("▸ GET /reports/{id}"), "{}", drawn(slow));
+}
+
+#[test]
+fn the_trace_of_errors_is_one_of_the_kind_that_is_most_frequent() {
+    let breaker =
+        TOPOLOGY.replace(CHANGE.0, "timeout = \"20ms\"\nbreaker = { failures = 2, open-for = \"10m\" }");
+    let metric = "metric = \"link shop -> stock errors\"\nat-most = 0";
+    let home = Home::with_checks(&breaker, &check("healthy", "report", metric));
+    home.start();
+    let checked = home.lab(&["check", "mine", "--seeds", "1"]);
+    // The first two calls are too slow, and all others are not made.
+    assert!(checked.stdout.contains("✗ circuit_open"), "{}", checked.stdout);
+}
+
+#[test]
+fn the_trace_of_too_many_calls_is_one_in_which_nothing_fails() {
+    let again = TOPOLOGY
+        .replace(
+            "config.go = { route = \"GET /items\" }",
+            "config.go = { route = \"GET /items\", calls = \"prices/prices\" }",
+        )
+        .replace(CHANGE.0, "retry = { attempts = 4, on = [\"5xx\"] }")
+        + "\n[services.prices]\nguest = \"service\"\nconfig.errors = 0.1\nconfig.go = { route = \"GET /prices\" }\n\
+           \n[[faults]]\nname = \"resend\"\nkind = \"duplicate\"\nprobability = 0.2\ntarget = { link = \"shop -> stock\" }\n";
+    let metric = "metric = \"link stock -> prices calls\"\nper = \"load users requests\"\nat-most = 1";
+    let home = Home::with_checks(&again, &check("once", "report", metric));
+    home.edit("05-pages/lab.toml", ("for = \"2s\"", "for = \"20s\""));
+    home.start();
+    let checked = home.lab(&["check", "mine", "--seeds", "1"]);
+    let head = checked.stdout.lines().find(|line| line.starts_with("Trace ")).expect("a trace");
+    assert!(head.ends_with("no errors"), "{}", checked.stdout);
+    // Two charges for one page.
+    assert!(checked.stdout.matches("▸ GET /prices 200").count() >= 2, "{}", checked.stdout);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{CHANGE, Home, TOPOLOGY};
-use crate::support::refused;
+use crate::support::{Finished, finish, refused};
 
 fn hand_in(home: &Home, name: &str, topology: &str) {
     home.write(&format!("in/{name}/topology.toml"), topology);
@@ -47,6 +47,13 @@ fn every_submission_has_a_row_whatever_the_others_are() {
     assert!(rows[5].starts_with("\"eve\",0,4,no,\"") && rows[5].contains("not valid TOML"), "{}", rows[5]);
     assert_eq!(rows[6], "\"mallory\",0,4,no,\"it is a symbolic link, not a folder\"");
     assert_eq!(rows[7], "\"stranger\",0,4,no,\"the table of salts has no row for it\"");
+    for note in [
+        "note: 1 file is not graded, as it is no folder: notes.txt\n",
+        "note: 1 submission has no row in names.csv: stranger\n",
+        "note: 1 row of names.csv has no submission: carol\n",
+    ] {
+        assert!(graded.stderr.contains(note), "{note:?} is missing in:\n{}", graded.stderr);
+    }
     let ada: serde_json::Value = serde_json::from_str(&home.read("results/ada.json")).expect("JSON");
     assert_eq!(ada["solved"], true);
     // A grader writes nothing into what was handed in.
@@ -129,15 +136,107 @@ fn a_state_that_lies_changes_no_grade() {
     assert!(fs::read_to_string(home.path("in/ada/.simhost-lab.json")).expect("a file").contains("other"));
 }
 
+/// Grades the submissions in `in` with this table of salts.
+fn with_salts(home: &Home, table: &str) -> Finished {
+    home.write("names.csv", table);
+    home.lab(&["grade", "in", "--lab", "./05-pages", "--salt-from", "names.csv", "--seeds", "1"])
+}
+
 #[test]
 fn a_table_of_salts_that_is_wrong_is_refused_whole() {
     let home = Home::new();
     hand_in(&home, "ada", TOPOLOGY);
-    home.write("names.csv", "folder,salt\nada\n../x,1\nada,1\nada,2\n");
-    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--salt-from", "names.csv"]);
-    refused(
-        &graded,
-        &["line 2 is no row of a folder and a salt", "line 3 is no row", "\"ada\" is there twice"],
-    );
+    for (table, words) in [
+        (
+            "folder,salt\nada\n../x,1\nada,1\nada,2\n",
+            &[
+                "line 2 is no row of a folder and a salt",
+                "line 3 is no row",
+                "\"ada\" is there twice",
+                "names.csv:5:",
+            ][..],
+        ),
+        ("folder,salt\nada,\"k7Qw\n", &["line 2: a quote is not closed", "names.csv:2:"]),
+        ("salt,folder\nk7Qw,ada\n", &["the head is \"salt,folder\", and has to be \"folder,salt\""]),
+        (
+            "email,salt\nada@example.org,k7Qw\n",
+            &["the head is \"email,salt\", and has to be \"folder,salt\""],
+        ),
+        ("k7Qw,ada\n", &["no row of \"names.csv\" names a folder in \"in\""]),
+        ("", &["\"names.csv\" has no rows"]),
+        ("folder,salt\n", &["\"names.csv\" has no rows"]),
+    ] {
+        refused(&with_salts(&home, table), words);
+    }
     refused(&home.lab(&["grade", "nowhere", "--lab", "./05-pages"]), &["cannot read", "nowhere"]);
+}
+
+#[test]
+fn an_archive_is_unpacked_first_and_never_booked_as_no_points() {
+    let home = Home::new();
+    hand_in(&home, "ada", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
+    // One that was unpacked, and two that were not.
+    for name in ["ada.zip", "bob.tar.gz", "eve.zip"] {
+        home.write(&format!("in/{name}"), "PK");
+    }
+    let graded = with_salts(&home, "folder,salt\nada,s1\nbob,s2\n");
+    assert_eq!(graded.code, Some(1), "{}", graded.stderr);
+    let rows: Vec<_> = graded.stdout.lines().skip(1).collect();
+    let unpack = |file: &str| format!("not graded: unpack the archive {file} into a folder of its own first");
+    assert_eq!(rows[0], "\"ada\",4,4,yes,\"\"");
+    assert_eq!(rows[1], format!("\"bob\",,4,,\"{}\"", unpack("bob.tar.gz")));
+    assert_eq!(rows[2], format!("\"eve.zip\",,4,,\"{}\"", unpack("eve.zip")));
+    assert!(graded.told().contains("error: 2 of 3 submissions not graded"), "{}", graded.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_name_of_a_folder_is_a_row_and_a_file_of_its_own() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = Home::new();
+    let names: [&[u8]; 4] = [b"bad\xff", b"bad\xfe", b"new\nline", b"new\\nline"];
+    for name in names {
+        let folder = home.path("in").join(std::ffi::OsStr::from_bytes(name));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("topology.toml"), "[topology").expect("a file");
+    }
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
+    let cell = |line: &str| line.split(',').next().map(str::to_owned);
+    let rows: Vec<_> = graded.success().lines().skip(1).filter_map(cell).collect();
+    assert_eq!(rows, ["\"bad\\xfe\"", "\"bad\\xff\"", "\"new\\\\nline\"", "\"new\\nline\""]);
+    let files = super::names(&home.path("results"));
+    assert_eq!(files, ["bad\\xfe.json", "bad\\xff.json", "new\\\\nline.json", "new\\nline.json"]);
+    // No name makes a line of its own.
+    let told: Vec<_> = graded.stderr.lines().collect();
+    assert!(told.len() == 4 && told.iter().all(|line| line.ends_with(": 0 of 4")), "{}", graded.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn trouble_of_the_machine_is_no_grade_and_no_result() {
+    let home = Home::new();
+    hand_in(&home, "ada", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
+    let grade = home.command(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
+    // Too little address space for the workers of the topology.
+    let graded = finish(&mut crate::support::in_shell("ulimit -v 20000000", &grade));
+    assert_eq!(graded.code, Some(1), "{}", graded.stderr);
+    let row = graded.stdout.lines().nth(1).expect("a row");
+    assert!(row.starts_with("\"ada\",,4,,\"not graded: the memory of "), "{row}");
+    assert!(row.contains("raise the limit of address space (ulimit -v unlimited)"), "{row}");
+    assert!(super::names(&home.path("results")).is_empty());
+    let arguments =
+        ["check", "--graded", "--lab", "./05-pages", "--format", "gradescope", "--out", "result", "in/ada"];
+    let checked = finish(&mut crate::support::in_shell("ulimit -v 20000000", &home.command(&arguments)));
+    assert_eq!(checked.code, Some(3), "{}", checked.stderr);
+    assert!(checked.told().contains("cannot be reserved") && !home.path("result").exists());
+}
+
+#[test]
+fn a_lab_that_is_wrong_costs_no_submission_its_points() {
+    let home = Home::new();
+    hand_in(&home, "ada", TOPOLOGY);
+    home.edit("05-pages/lab.toml", ("load users error-share", "load visitors error-share"));
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
+    assert_eq!(graded.code, Some(1), "{}", graded.stderr);
+    assert!(graded.stdout.contains("\"ada\",,4,,\"not graded: the check "), "{}", graded.stdout);
 }

@@ -101,6 +101,52 @@ fn a_reset_moves_the_students_files_aside() {
 }
 
 #[test]
+fn a_reset_without_room_leaves_every_file_as_it_was() {
+    let home = Home::new();
+    home.start();
+    home.write("mine/topology.toml", "mine");
+    // A file that may not grow is refused like one for which there is no room.
+    let program = home.command(&["reset", "mine"]);
+    let done = finish(&mut crate::support::in_shell("ulimit -f 0", &program));
+    refused(&done, &["cannot write \"mine/topology.toml\"", "no file of yours was changed"]);
+    assert_eq!(home.read("mine/topology.toml"), "mine");
+    assert_eq!(names(&home.path("mine")), [".simhost-lab.json", "README.md", "topology.toml"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_of_a_lab_are_its_own_and_no_link_leads_elsewhere() {
+    let home = Home::new();
+    let link = |to: &str, name: &str| {
+        let from = home.path(&format!("05-pages/start/{name}"));
+        fs::create_dir_all(from.parent().expect("a folder")).expect("it is made");
+        std::os::unix::fs::symlink(to, from).expect("a link");
+    };
+    home.write("sdk/lib.rs", "shared");
+    home.write("05-pages/hidden/notes.txt", "of the lab");
+    link("../../sdk", "sdk");
+    link("../hidden/notes.txt", "notes.txt");
+    home.start();
+    assert_eq!([home.read("mine/sdk/lib.rs"), home.read("mine/notes.txt")], ["shared", "of the lab"]);
+    home.write("secret.txt", "a secret");
+    link("/etc/passwd", "users");
+    link("../../secret.txt", "secret");
+    link("nowhere", "gone");
+    link("..", "guest/around");
+    refused(
+        &home.lab(&["start", "./05-pages", "--into", "yours"]),
+        &[
+            "\"start/users\" of the lab is a symbolic link to \"/etc/passwd\", which is not in the folder of the lab",
+            "\"start/secret\" of the lab is a symbolic link to \"../../secret.txt\"",
+            "\"start/gone\" of the lab is a symbolic link to \"nowhere\", which is not there",
+            "\"start/guest/around\" of the lab is a symbolic link to \"..\", which leads to the link itself again",
+            "put the file itself into the folder of the lab",
+        ],
+    );
+    assert!(!home.path("yours").exists());
+}
+
+#[test]
 fn hints_come_one_after_the_other_and_again_after_the_last() {
     let home = Home::new();
     home.start();

@@ -1,7 +1,7 @@
 //! `lab.toml`: everything that is wrong with it, at once; its schema and its reference.
 
 use super::{HEAD, Home, REST};
-use crate::support::refused;
+use crate::support::{refused, said};
 
 #[test]
 fn everything_that_is_wrong_is_said_at_once_with_its_place() {
@@ -38,7 +38,10 @@ fn a_metric_that_does_not_exist_is_refused_with_the_nearest_one() {
     home.lab(&["start", "./05-pages", "--into", "mine"]).success();
     let words =
         ["the check \"pages come\" of the lab: the topology has no load \"user\"", "it has \"users\""];
-    refused(&home.lab(&["check", "mine"]), &words);
+    // It is the lab that is wrong, and no file of the student.
+    let checked = home.lab(&["check", "mine"]);
+    assert_eq!(checked.code, Some(3), "{}", checked.stderr);
+    said(&checked, &words);
 }
 
 #[test]
@@ -64,4 +67,12 @@ fn a_folder_without_a_manifest_is_no_lab() {
     let home = Home::empty();
     home.write("thing/README.md", "x");
     refused(&home.lab(&["start", "./thing"]), &["is no lab: it has no lab.toml"]);
+}
+
+#[test]
+fn a_seed_that_is_there_twice_is_refused() {
+    let home = Home::new();
+    home.edit("05-pages/lab.toml", ("seeds = [1]", "seeds = [1, 2, 1, 2]"));
+    let words = ["the seed 1 is there twice", "the seed 2 is there twice", "name each seed once"];
+    refused(&home.lab(&["start", "./05-pages"]), &words);
 }

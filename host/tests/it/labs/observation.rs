@@ -101,7 +101,7 @@ fn right_answers_get_their_points_and_guessing_has_a_price() {
     assert_eq!((code, right["score"].as_f64()), (Some(0), Some(12.0)), "{right:#}");
     assert_eq!(right["solved"], true);
     let text = home.lab(&["check", "mine"]);
-    assert!(text.success().contains("9 of 10 points (10% lost by wrong answers before)"), "{}", text.stdout);
+    assert!(text.success().contains("9 of 10 points (10% lost by earlier failures)"), "{}", text.stdout);
 }
 
 #[test]
@@ -232,7 +232,10 @@ fn an_answer_is_judged_in_the_words_of_who_writes_it() {
     let (message, unjudged) = said(&strange, "one");
     assert!(unjudged && message.contains("is no id of a trace: write its 32 digits"), "{message}");
     let (message, unjudged) = said(&strange, "calls");
-    assert!(unjudged && message.starts_with("no service is named \"redis\""), "{message}");
+    assert!(
+        unjudged && message.starts_with("\"redis\" in the answer to \"edges\" is no service"),
+        "{message}"
+    );
     let (message, unjudged) = said(&strange, "idle");
     assert!(unjudged && message.contains("did you mean \"shop\"?"), "{message}");
     for name in ["which", "line", "busy"] {
@@ -241,7 +244,15 @@ fn an_answer_is_judged_in_the_words_of_who_writes_it() {
     let wrong =
         answered("00000000", "[\"shop -> stock\", \"stock -> shop\"]", ["0", "shop", "page read", "1.5"]);
     assert_eq!(said(&wrong, "calls").0, "2 edges, 1 of them right; none is missing");
-    assert!(!said(&wrong, "one").1);
+    let (message, unjudged) = said(&wrong, "one");
+    let wanted = "\"00000000\" is no id of this recording: `simhost traces telemetry.jsonl --list` has them";
+    assert!(unjudged && message == wanted, "{message}");
+    // One that was not struck is there, and is a wrong answer.
+    let list = ["--list", "--query", "{ resource.service.name = \"stock\" && duration < 200ms }"];
+    let list = finish(simhost().arg("traces").arg(home.path("mine/telemetry.jsonl")).args(list));
+    let spared = list.success().split_whitespace().find(|word| word.len() == 32).expect("an id").to_owned();
+    let wrong = answered(&spared[..8], "[]", ["0", "shop", "page read", "1.5"]);
+    assert_eq!(said(&wrong, "one"), (format!("\"{}\" is not the answer to \"trace\"", &spared[..8]), false));
 }
 
 #[test]
