@@ -1,8 +1,9 @@
 //! `simhost lab`: exercises that check themselves, over seeds.
 //!
 //! - `catalogue` has the labs, whose `manifest` is `lab.toml`; `files` and `state` are the student's folder;
-//! - `judge` runs a submission over seeds, each run a `cell`, and asks every check. What it finds is a
-//!   `finding`: `find` of reports, whose numbers `measure` names; `shape` of spans, `path` of one trace;
+//! - `judge` runs a submission over seeds, each run a `cell`, and asks every check; `told` is how far it has
+//!   come. What it finds is a `finding`: `find` of reports, whose numbers `measure` names; `shape` of spans,
+//!   `path` of one trace;
 //!   `answers` of what the student has found out, beside what is `right`, `naming` in whose words, `unknown`
 //!   names in them; `contract` of a guest. `frozen` may not be changed, `salt` is hidden seeds and names;
 //! - `score` gives the points, `verdict` is the result, `text` says it to a person, `formats` to programs;
@@ -34,6 +35,7 @@ mod shape;
 pub mod state;
 pub mod submissions;
 pub mod text;
+pub mod told;
 mod unknown;
 pub mod verdict;
 pub mod witness;

@@ -82,9 +82,6 @@ impl Progress {
     /// Of the first world. `wanted` is whether a line may be drawn at all; it is, on a terminal,
     /// once [`Line::show`] is called.
     pub fn new(course: Course, wanted: bool) -> Self {
-        // Events are lines of the same terminal.
-        let wanted = wanted && LevelFilter::current() == LevelFilter::OFF;
-        let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let seen = (0..course.worlds).map(|_| Default::default()).collect();
         let shared = Arc::new(Shared { course, seen });
         let told = Arc::clone(&shared);
@@ -92,7 +89,7 @@ impl Progress {
         let style = style.with_key("line", move |_: &_, to: &mut dyn std::fmt::Write| {
             to.write_str(&told.line()).expect("a line can be written");
         });
-        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        let bar = ProgressBar::with_draw_target(None, target(wanted)).with_style(style);
         Self { line: Line(bar), shared, world: 0, beats: Cell::new(0) }
     }
 
@@ -131,7 +128,24 @@ impl Progress {
     }
 }
 
+/// Where a line is drawn, if it is wanted: on a terminal that has no events as lines.
+fn target(wanted: bool) -> ProgressDrawTarget {
+    let wanted = wanted && LevelFilter::current() == LevelFilter::OFF;
+    if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+}
+
 impl Line {
+    /// A line of words, with none yet. What is wider than the terminal is cut.
+    pub fn of_words() -> Self {
+        let style = ProgressStyle::with_template("{wide_msg}").expect("the template is valid");
+        Self(ProgressBar::with_draw_target(None, target(true)).with_style(style))
+    }
+
+    /// What the line says from now on.
+    pub fn say(&self, words: String) {
+        self.0.set_message(words);
+    }
+
     /// Draws the line from now on.
     pub fn show(&self) {
         if !self.0.is_finished() {

@@ -4,6 +4,7 @@ mod check;
 mod develop;
 mod folder;
 mod grade;
+mod line;
 mod list;
 mod watch;
 
@@ -12,9 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::error::{Problem, Refused};
+use crate::error::{Problem, Refused, quote};
 use crate::lab::catalogue::{self, Lab};
-use crate::lab::state::State;
+use crate::lab::state::{self, State};
+use crate::lab::told::{Step, Told};
 use crate::run::RunEvent;
 use crate::run::signals::INTERRUPTED;
 
@@ -88,31 +90,68 @@ impl Folder {
     /// The lab, and what is remembered of it. The folder may have lost its state: then its name says which
     /// lab it is.
     fn open(&self) -> Result<(Lab, State), Refused> {
-        if !self.folder.is_dir() {
-            let problem = Problem::new(format!("there is no folder {}", self.folder.display()));
-            let help = "`simhost lab start NAME` makes one, `simhost lab list` has the names";
-            return Err(refused(problem.help(help)));
-        }
-        let state = State::read(&self.folder);
-        let remembered =
-            state.as_ref().map(|state| state.origin.clone().unwrap_or_else(|| state.lab.clone()));
-        let whole = self.folder.canonicalize().unwrap_or_default();
-        let named = whole.file_name().map(|name| name.to_string_lossy().into_owned());
-        let lab = match self.lab.clone().or(remembered) {
-            Some(name) => catalogue::find(&name)?,
-            None => catalogue::find(&named.unwrap_or_default()).map_err(|_| {
-                let problem = Problem::new(format!("{} is no folder of a lab", self.folder.display()));
-                let help = "go to the folder that `simhost lab start` made, or name the lab with --lab";
-                refused(problem.help(help))
-            })?,
+        self.is_there()?;
+        let state = State::read(&self.folder)?;
+        let lab = match (&self.lab, &state) {
+            (Some(name), _) => catalogue::find(name)?,
+            (None, Some(state)) => self.remembered(state.origin.as_ref().unwrap_or(&state.lab))?,
+            (None, None) => self.named()?,
         };
         let state = state.unwrap_or_else(|| State { lab: lab.manifest.id.clone(), ..State::default() });
         Ok((lab, state))
+    }
+
+    /// The lab alone. What a state file says does not count.
+    fn open_unread(&self) -> Result<Lab, Refused> {
+        self.is_there()?;
+        self.lab.as_ref().map_or_else(|| self.named(), |name| catalogue::find(name))
+    }
+
+    fn is_there(&self) -> Result<(), Refused> {
+        if self.folder.is_dir() {
+            return Ok(());
+        }
+        let problem = Problem::new(format!("there is no folder {}", self.folder.display()));
+        let help = "`simhost lab start NAME` makes one, `simhost lab list` has the names";
+        Err(refused(problem.help(help)))
+    }
+
+    /// The lab that the name of the folder says.
+    fn named(&self) -> Result<Lab, Refused> {
+        let whole = self.folder.canonicalize().unwrap_or_default();
+        let name = whole.file_name().map(|name| name.to_string_lossy().into_owned());
+        catalogue::find(&name.unwrap_or_default()).map_err(|_| {
+            let problem = Problem::new(format!("{} is no folder of a lab", self.folder.display()));
+            let help = "go to the folder that `simhost lab start` made, or name the lab with --lab";
+            refused(problem.help(help))
+        })
+    }
+
+    /// The lab that the state names.
+    fn remembered(&self, name: &str) -> Result<Lab, Refused> {
+        catalogue::find(name).map_err(|wrong| {
+            // Of a folder that is there, its manifest is wrong.
+            if std::path::Path::new(name).is_dir() {
+                return wrong;
+            }
+            let file = quote(&self.folder.join(state::FILE).display().to_string());
+            let problem = Problem::new(format!("{file} names the lab {}, which is not there", quote(name)));
+            refused(problem.help("name the lab with --lab: its number, its id, or its folder"))
+        })
     }
 }
 
 fn refused(problem: Problem) -> Refused {
     Refused::new(None, vec![problem])
+}
+
+/// Who is told of a command that takes no long time: of the events of its runs alone.
+fn quiet() -> Told {
+    Told::new(|step| {
+        if let Step::Run(event) = step {
+            tell_or_quit(event);
+        }
+    })
 }
 
 /// A check that was stopped has no result.

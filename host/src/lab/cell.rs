@@ -14,7 +14,7 @@ use crate::model::{
     Arrivals, Code, DoorFault, Draw, Effect, Ingress, Model, Names, Nanos, Replay, Schema, Traffic,
 };
 use crate::run::{
-    Destinations, Failure, Intent, Options, Plan, Reply, RequestFlag, RunError, RunEvent, RunOutcome, Show,
+    Destinations, Failure, Intent, Options, Plan, Reply, RequestFlag, RunError, RunOutcome, Show,
 };
 use crate::telemetry::console::Style;
 use crate::telemetry::exporter::{Account, Exporter};
@@ -24,6 +24,7 @@ use crate::topology::{self, Topology, WORKERS_AT_MOST};
 
 use super::files;
 use super::measure::json;
+use super::told::Told;
 
 /// Spans that are kept of one run; one that makes more cannot be judged by its spans.
 pub const SPANS_AT_MOST: usize = 500_000;
@@ -35,7 +36,7 @@ pub struct World {
     length: Nanos,
     /// Stands in for the topology's name in every draw, so that renaming one changes nothing.
     key_name: String,
-    on_event: fn(RunEvent),
+    told: Told,
 }
 
 /// What differs between the runs of a topology.
@@ -90,7 +91,7 @@ impl World {
         file: &str,
         length: Nanos,
         key_name: Option<&str>,
-        on_event: fn(RunEvent),
+        told: &Told,
     ) -> Result<Self, Refused> {
         let path = folder.join(file);
         let refused = |problem| Refused::new(None, vec![problem]);
@@ -109,7 +110,7 @@ impl World {
         topology.model.telemetry.self_telemetry = false;
         topology.model.objectives.clear();
         let key_name = key_name.unwrap_or(&topology.model.key_name).to_owned();
-        Ok(Self { topology, length, key_name, on_event })
+        Ok(Self { topology, length, key_name, told: told.clone() })
     }
 
     /// Worlds of this topology that there may be in one process at a time.
@@ -146,7 +147,7 @@ impl World {
         let resources = plan.resources();
         let (keep, kept) = Keep::new(if cell.spans { SPANS_AT_MOST } else { 0 });
         let exporters: Vec<Box<dyn Exporter>> = if cell.spans { vec![Box::new(keep)] } else { Vec::new() };
-        let mut outcome = plan.run_with(exporters, self.on_event).map_err(Trouble::from)?;
+        let mut outcome = plan.run_with(exporters, self.told.events()).map_err(Trouble::from)?;
         if let Some(Failure { what, help }) = outcome.failures.pop() {
             let what = format!("the run with seed {} did not come to its end: {what}", cell.seed);
             return Err(Trouble::Failed(Problem::new(what).help(help)));
@@ -184,7 +185,7 @@ impl World {
         options.destinations.out = Some(out.to_owned());
         options.destinations.exemplars = true;
         let plan = Plan::from_topology(self.topology.clone(), options, Intent::Run, |_| None);
-        let mut outcome = plan.map_err(Trouble::Refused)?.run(self.on_event).map_err(Trouble::from)?;
+        let mut outcome = plan.map_err(Trouble::Refused)?.run(self.told.events()).map_err(Trouble::from)?;
         if let Some(Failure { what, help }) = outcome.failures.pop() {
             return Err(Trouble::Failed(Problem::new(what).help(help)));
         }
@@ -218,8 +219,8 @@ impl World {
 
     /// The same topology, run for another length of time.
     pub fn lasting(&self, length: Nanos) -> Self {
-        let Self { topology, key_name, on_event, .. } = self;
-        Self { topology: topology.clone(), length, key_name: key_name.clone(), on_event: *on_event }
+        let Self { topology, key_name, told, .. } = self;
+        Self { topology: topology.clone(), length, key_name: key_name.clone(), told: told.clone() }
     }
 
     fn options(&self, cell: Cell<'_>) -> Options {

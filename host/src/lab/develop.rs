@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::clock::Stopwatch;
 use crate::error::{Problem, Refused, quote};
 use crate::report::words::number;
-use crate::run::RunEvent;
 
 use super::answers;
 use super::catalogue::Lab;
@@ -18,6 +17,7 @@ use super::judge::{Bench, Starts};
 use super::manifest::FROZEN_CHECK;
 use super::salt;
 use super::state;
+use super::told::Told;
 use super::verdict::Verdict;
 
 /// Hints of a lab: where to look, what it is, how to mend it.
@@ -48,13 +48,13 @@ pub struct Findings {
 ///
 /// # Errors
 /// Its files are so wrong that nothing can be judged.
-pub fn examine(lab: &Lab, seeds: usize, salt: &str, on_event: fn(RunEvent)) -> Result<Findings, Refused> {
+pub fn examine(lab: &Lab, seeds: usize, salt: &str, told: &Told) -> Result<Findings, Refused> {
     let mut findings = Findings { problems: on_paper(lab), ..Findings::default() };
     let seeds = if lab.manifest.record.is_some() { 1 } else { seeds };
     for salt in salts(lab, salt) {
         let lab = lab.salted(&salt)?;
         let (salt, starts) = (&*salt, Arc::default());
-        let mut trial = Trial { lab: &lab, salt, seeds, on_event, starts, findings: &mut findings };
+        let mut trial = Trial { lab: &lab, salt, seeds, told, starts, findings: &mut findings };
         trial.run()?;
     }
     Ok(findings)
@@ -157,7 +157,7 @@ struct Trial<'a> {
     lab: &'a Lab,
     salt: &'a str,
     seeds: usize,
-    on_event: fn(RunEvent),
+    told: &'a Told,
     /// Every variant is compared with the same runs of the starter.
     starts: Arc<Starts>,
     findings: &'a mut Findings,
@@ -225,7 +225,7 @@ impl Trial<'_> {
             home.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
         let folder = home.path().join("submission");
         files::make_folder(&folder, tree).map_err(refused)?;
-        let bench = Bench::new(self.lab, self.salt, &folder, self.on_event)?.sharing(&self.starts);
+        let bench = Bench::new(self.lab, self.salt, &folder, self.told)?.sharing(&self.starts);
         if answered {
             answer(&bench, &folder, tree)?;
         }

@@ -9,7 +9,6 @@ use std::thread;
 use crate::clock;
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, list, quote};
-use crate::run::RunEvent;
 
 use super::answers;
 use super::catalogue::Lab;
@@ -24,6 +23,7 @@ use super::measure;
 use super::right::{self, Recording};
 use super::salt;
 use super::score::{Failures, hold_guards, not_judged, row};
+use super::told::{Step, Told};
 use super::unknown::Known;
 use super::verdict::{CheckRow, FrozenRow, SCHEMA, Verdict};
 
@@ -40,6 +40,7 @@ pub struct Bench<'a> {
     student: Option<World>,
     frozen: Option<FrozenRow>,
     starts: Arc<Starts>,
+    told: Told,
     /// Where the files of the starter lie.
     _stage: tempfile::TempDir,
 }
@@ -60,10 +61,10 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// What is wrong with the files of the submission, or of the lab.
-    pub fn new(lab: &'a Lab, salt: &'a str, folder: &Path, on_event: fn(RunEvent)) -> Result<Self, Refused> {
+    pub fn new(lab: &'a Lab, salt: &'a str, folder: &Path, told: &Told) -> Result<Self, Refused> {
         let refused = |problem| Refused::new(None, vec![problem]);
         // Whoever has written the submission has not written the lab.
-        let staged = stage(lab, salt, on_event).and_then(|staged| verify(lab, &staged.1).map(|()| staged));
+        let staged = stage(lab, salt, told).and_then(|staged| verify(lab, &staged.1).map(|()| staged));
         let (stage, starter) = staged.map_err(Refused::of_surroundings)?;
         let run = &lab.manifest.run;
         let key_name = starter.model().key_name.clone();
@@ -71,13 +72,15 @@ impl<'a> Bench<'a> {
             true => None,
             false => {
                 let file = topology_of(lab, salt);
-                Some(World::read(folder, file, run.length, Some(&key_name), on_event)?)
+                Some(World::read(folder, file, run.length, Some(&key_name), told)?)
             }
         };
         let place = stage.path().join("start");
         let folder = folder.to_owned();
         let starts = Arc::default();
-        let mut bench = Self { lab, salt, folder, starter, student, frozen: None, starts, _stage: stage };
+        let told = told.clone();
+        let mut bench =
+            Self { lab, salt, folder, starter, student, frozen: None, starts, told, _stage: stage };
         bench.frozen = bench.violation(&place).map_err(refused)?;
         Ok(bench)
     }
@@ -168,6 +171,7 @@ impl<'a> Bench<'a> {
     /// What `simhost lab record` records, with its truth; of a lab without a recording nothing.
     fn recording(&self) -> Result<Recording, Refused> {
         let Some(record) = self.lab.manifest.record else { return Ok(Recording::default()) };
+        self.told.tell(Step::Recording);
         let seed = salt::recorded(&self.lab.manifest.id, self.salt);
         let observed = self.starter.lasting(record.length).observe(seed).map_err(Trouble::of_surroundings);
         let (ran, truth) = observed.map_err(Trouble::into_refused)?;
@@ -208,7 +212,7 @@ impl<'a> Bench<'a> {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 seeds.get(place).map(|seed| (place, *seed))
             } {
-                let found = self.at(seed);
+                let found = self.at(seed, (place + 1, seeds.len()));
                 // The others need not begin if this one has failed.
                 if found.is_err() {
                     next.store(seeds.len(), Ordering::Relaxed);
@@ -230,20 +234,13 @@ impl<'a> Bench<'a> {
         done.into_iter().map(|(_, found)| found).collect()
     }
 
-    /// What each check finds at one seed. The runs are dropped with it.
-    fn at(&self, seed: u64) -> Result<Vec<Option<Finding>>, Trouble> {
+    /// What each check finds at one seed, which is a number of so many. The runs are dropped with it.
+    fn at(&self, seed: u64, (number, of): (usize, usize)) -> Result<Vec<Option<Finding>>, Trouble> {
         let checks = &self.lab.manifest.checks;
-        let mut wanted: Vec<(Need, bool)> = Vec::new();
-        for check in checks {
-            for need in needs(check) {
-                match wanted.iter_mut().find(|(known, _)| *known == need) {
-                    Some((_, spans)) => *spans |= needs_spans(check),
-                    None => wanted.push((need, needs_spans(check))),
-                }
-            }
-        }
+        let tell = |check: &str| self.told.tell(Step::Seed { number, of, check });
         let mut runs = Runs { seed, runs: Vec::new() };
-        for (need, spans) in wanted {
+        for Wanted { need, spans, check } in wanted(checks) {
+            tell(check);
             let cell = Cell { seed, faults: need.faults.as_deref(), spans, every_trace: need.every_trace };
             let ran = match need.of_starter {
                 true => self.starts.run(&self.starter, cell)?,
@@ -252,7 +249,10 @@ impl<'a> Bench<'a> {
             runs.runs.push((need, ran));
         }
         let finding = |check: &Check| match &check.kind {
-            Kind::Guest(wanted) => contract(self.world(), seed, check.faults.as_deref(), wanted).map(Some),
+            Kind::Guest(wanted) => {
+                tell(&check.name);
+                contract(self.world(), seed, check.faults.as_deref(), wanted).map(Some)
+            }
             _ => Ok(find(check, &runs)),
         };
         checks.iter().map(finding).collect()
@@ -284,6 +284,28 @@ impl<'a> Bench<'a> {
             ..broken(self.lab, seeds, "")
         }
     }
+}
+
+/// A run that is made at each seed.
+struct Wanted<'a> {
+    need: Need,
+    spans: bool,
+    /// The first check that looks at it.
+    check: &'a str,
+}
+
+/// All runs that the checks look at, each once.
+fn wanted(checks: &[Check]) -> Vec<Wanted<'_>> {
+    let mut all: Vec<Wanted<'_>> = Vec::new();
+    for check in checks {
+        for need in needs(check) {
+            match all.iter_mut().find(|known| known.need == need) {
+                Some(known) => known.spans |= needs_spans(check),
+                None => all.push(Wanted { need, spans: needs_spans(check), check: &check.name }),
+            }
+        }
+    }
+    all
 }
 
 impl Starts {
@@ -326,7 +348,7 @@ fn topology_of<'a>(lab: &'a Lab, salt: &str) -> &'a str {
 }
 
 /// The lab's own topology, in a folder with its files.
-fn stage(lab: &Lab, salt: &str, on_event: fn(RunEvent)) -> Result<(tempfile::TempDir, World), Refused> {
+fn stage(lab: &Lab, salt: &str, told: &Told) -> Result<(tempfile::TempDir, World), Refused> {
     let refused = |problem| Refused::new(None, vec![problem]);
     let stage = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
     let stage =
@@ -338,7 +360,7 @@ fn stage(lab: &Lab, salt: &str, on_event: fn(RunEvent)) -> Result<(tempfile::Tem
     }
     let place = stage.path().join("start");
     files::make_folder(&place, &tree).map_err(refused)?;
-    let world = World::read(&place, topology_of(lab, salt), run.length, None, on_event)?;
+    let world = World::read(&place, topology_of(lab, salt), run.length, None, told)?;
     Ok((stage, world))
 }
 
@@ -352,7 +374,7 @@ pub fn record(
     out: &Path,
     named: &str,
     style: crate::telemetry::console::Style,
-    on_event: fn(RunEvent),
+    told: &Told,
 ) -> Result<String, Refused> {
     let Some(record) = lab.manifest.record else {
         let problem = Problem::new(format!("the lab {} has nothing to record", quote(&lab.manifest.id)));
@@ -361,7 +383,7 @@ pub fn record(
             vec![problem.help("run its topology: `simhost run topology.toml --virtual`")],
         ));
     };
-    let (_stage, world) = stage(lab, salt, on_event)?;
+    let (_stage, world) = stage(lab, salt, told)?;
     let seed = salt::recorded(&lab.manifest.id, salt);
     world.lasting(record.length).record(seed, out, named, style).map_err(Trouble::into_refused)
 }

@@ -14,13 +14,15 @@ use crate::lab::cell::{Cell, Trouble};
 use crate::lab::grade::UNJUDGED;
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
 use crate::lab::state::{Last, State};
+use crate::lab::told::{Step, Told};
 use crate::lab::witness::{self, Sought};
 use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
 
 use super::super::terminal::style;
 use super::super::{REFUSED, complain, print_drawn, writable, write};
 use super::folder::{now, remember};
-use super::{Folder, refused, tell_or_quit};
+use super::line::CheckLine;
+use super::{Folder, quiet, refused};
 
 /// A check that takes longer is stopped: a guest may never end.
 const CHECK_AT_MOST: Duration = Duration::from_secs(180);
@@ -93,24 +95,29 @@ struct Judged {
 impl Check {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         writable(Some(&self.out))?;
-        let (lab, mut state) = self.folder.open()?;
-        if self.graded {
-            state = State { salt: self.salt.clone().unwrap_or_default(), ..State::default() };
-        }
+        let (lab, state) = match self.graded {
+            true => {
+                let salt = self.salt.clone().unwrap_or_default();
+                (self.folder.open_unread()?, State { salt, ..State::default() })
+            }
+            false => self.folder.open()?,
+        };
         // Names are those of the start, whose files have them.
         let lab = lab.salted(&state.salt)?;
         let salt = self.salt.as_deref().unwrap_or(&state.salt);
         let seeds = salt::seeds(&lab.manifest.id, salt, &lab.manifest.run.seeds, self.seeds);
-        let late = self.clone();
-        let (of_lab, of_seeds) = (lab.clone(), seeds.clone());
-        let watched = end_in_time(move |what| late.write_broken(&of_lab, &of_seeds, what));
-        let judged = self.judge(&lab, &state, &seeds);
-        drop(watched);
+        let line = CheckLine::new();
+        let (late, of_lab, of_seeds, wipe) = (self.clone(), lab.clone(), seeds.clone(), line.finish());
+        let watched = end_in_time(move |what| {
+            wipe();
+            late.write_broken(&of_lab, &of_seeds, what);
+        });
+        let judged = self.judge(&lab, &state, &seeds, &line.told());
+        drop((watched, line));
         match judged {
             Ok(judged) => {
                 if !self.graded {
-                    note(&mut state, &lab, &judged);
-                    remember(&state, &self.folder);
+                    remember(&self.folder, state, |state| note(state, &lab, &judged));
                 }
                 let written = self.write(&judged);
                 Ok(if judged.verdict.solved || written != ExitCode::SUCCESS {
@@ -142,13 +149,14 @@ impl Check {
         }
     }
 
-    fn judge(&self, lab: &Lab, state: &State, seeds: &[u64]) -> Result<Judged, Refused> {
-        let bench = Bench::new(lab, &state.salt, &self.folder.folder, tell_or_quit)?;
+    fn judge(&self, lab: &Lab, state: &State, seeds: &[u64], told: &Told) -> Result<Judged, Refused> {
+        let bench = Bench::new(lab, &state.salt, &self.folder.folder, told)?;
         let mut verdict = bench.judge(seeds, (!self.graded).then_some(&state.failures))?;
         // A grader looks at no trace.
         let failure = verdict.first_failure().filter(|_| verdict.frozen.is_none() && !self.graded);
         let (shown, last) = match failure {
             Some(at) => {
+                told.tell(Step::Trace);
                 shown(&bench, &mut verdict, at, &lab.manifest.checks[at]).map_err(Trouble::into_refused)?
             }
             None => (String::new(), None),
@@ -251,7 +259,7 @@ impl Show {
         };
         let watched = end_in_time(|_| ());
         let lab = lab.salted(&state.salt)?;
-        let bench = Bench::new(&lab, &state.salt, &self.folder.folder, tell_or_quit)?;
+        let bench = Bench::new(&lab, &state.salt, &self.folder.folder, &quiet())?;
         let cell = Cell { seed: *seed, faults: faults.as_deref(), spans: true, every_trace: true };
         let found =
             witness::find(bench.world(), cell, Sought::Named(trace)).map_err(Trouble::into_refused)?;
@@ -275,8 +283,8 @@ fn end_in_time(and: impl FnOnce(&str) + Send + 'static) -> mpsc::Sender<()> {
             let what = format!("the check was stopped: it took longer than {} s", CHECK_AT_MOST.as_secs());
             let help =
                 "does a guest compute without end, or does the topology make far more requests than before?";
-            complain("error", &what, Some(help));
             and(&what);
+            complain("error", &what, Some(help));
             std::process::exit(i32::from(REFUSED));
         }
     });

@@ -12,7 +12,7 @@ use crate::report::words::counted;
 
 use super::super::{print, refuse};
 use super::check::seeds;
-use super::{refused, tell_or_quit};
+use super::{quiet, refused};
 
 #[derive(Debug, Args)]
 pub struct Dev {
@@ -74,7 +74,7 @@ impl DevCheck {
     }
 
     fn examine(&self, lab: &Lab) -> Result<bool, Refused> {
-        let findings = examine(lab, self.seeds, &self.salt, tell_or_quit)?;
+        let findings = examine(lab, self.seeds, &self.salt, &quiet())?;
         let is_good = findings.problems.is_empty();
         let mut text = format!(
             "{}: {}, the longest of {} took {:.1} s\n",

@@ -11,14 +11,14 @@ use crate::error::{Problem, Refused, wrap};
 use crate::lab::catalogue::{self, Lab};
 use crate::lab::changes::changes;
 use crate::lab::manifest::Kind;
-use crate::lab::state::State;
+use crate::lab::state::{self, State};
 use crate::lab::{Bench, files, judge, prose};
 use crate::telemetry::console::Style;
 use crate::telemetry::console::text::moment;
 
 use super::super::terminal::style;
 use super::super::{complain, print, say};
-use super::{Folder, refused, tell_or_quit};
+use super::{Folder, quiet, refused};
 
 /// What `record` writes.
 const TELEMETRY: &str = "telemetry.jsonl";
@@ -73,7 +73,7 @@ impl Start {
     pub fn execute(self) -> Result<ExitCode, Refused> {
         let lab = catalogue::find(&self.lab)?.salted(&self.salt)?;
         // A lab in the folder of another one would be part of what is watched and handed in there.
-        let is_in_another = State::read(Path::new(".")).is_some();
+        let is_in_another = Path::new(state::FILE).exists();
         let place =
             || if is_in_another { Path::new("..").join(&lab.folder) } else { PathBuf::from(&lab.folder) };
         let folder = self.into.unwrap_or_else(place);
@@ -103,7 +103,7 @@ impl Start {
 impl Hint {
     /// The next hint; when all were given, all of them again.
     pub fn execute(self) -> Result<ExitCode, Refused> {
-        let (lab, mut state) = self.folder.open()?;
+        let (lab, state) = self.folder.open()?;
         let lab = lab.salted(&state.salt)?;
         let hints = &lab.manifest.hints;
         let given = state.hints as usize;
@@ -118,15 +118,15 @@ impl Hint {
         } else if shown.end == hints.len() {
             text.push_str("That was the last hint: `simhost lab reveal` shows the solution.\n");
         }
-        state.hints = u32::try_from(shown.end).unwrap_or(u32::MAX);
-        remember(&state, &self.folder);
+        let given = u32::try_from(shown.end).unwrap_or(u32::MAX);
+        remember(&self.folder, state, |state| state.hints = state.hints.max(given));
         Ok(print(&text))
     }
 }
 
 impl Reveal {
     pub fn execute(self) -> Result<ExitCode, Refused> {
-        let (lab, mut state) = self.folder.open()?;
+        let (lab, state) = self.folder.open()?;
         let is_due = state.solved.is_some() || state.revealed.is_some();
         if !is_due && !self.yes && !agreed()? {
             return Ok(print("nothing was shown\n"));
@@ -134,9 +134,9 @@ impl Reveal {
         let lab = lab.salted(&state.salt)?;
         // A solution is shown beside a topology that cannot be read, too; the answers need a run of it.
         let printed = print(&solution(&lab, style()));
-        state.revealed = state.revealed.or_else(now);
-        remember(&state, &self.folder);
-        let answers = answers(&lab, &state.salt, &self.folder)?;
+        let salt = state.salt.clone();
+        remember(&self.folder, state, |state| state.revealed = state.revealed.take().or_else(now));
+        let answers = answers(&lab, &salt, &self.folder)?;
         Ok(if printed == ExitCode::SUCCESS { print(&answers) } else { printed })
     }
 }
@@ -146,7 +146,7 @@ fn answers(lab: &Lab, salt: &str, folder: &Folder) -> Result<String, Refused> {
     if !lab.manifest.checks.iter().any(|check| matches!(check.kind, Kind::Answer(_))) {
         return Ok(String::new());
     }
-    let bench = Bench::new(lab, salt, &folder.folder, tell_or_quit)?;
+    let bench = Bench::new(lab, salt, &folder.folder, &quiet())?;
     let right: String = bench.solution()?.iter().map(|line| format!("  {line}\n")).collect();
     Ok(format!("\nThe answers that are right for you:\n{right}"))
 }
@@ -217,7 +217,7 @@ impl Record {
         // Under another name until it is whole.
         let part = folder.join(format!(".{TELEMETRY}.part"));
         let style = Style { width: REPORT_WIDTH, ..Style::default() };
-        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, style, tell_or_quit);
+        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, style, &quiet());
         let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
         let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
         std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;
@@ -232,10 +232,12 @@ impl Record {
     }
 }
 
-/// Writes the state, which is no reason to fail.
-pub fn remember(state: &State, folder: &Folder) {
-    if let Err(problem) = state.write(&folder.folder) {
-        complain("warning", &problem.message, problem.help.as_deref());
+/// Changes what is remembered, which is no reason to fail. `opened` is what it was.
+pub fn remember(folder: &Folder, opened: State, change: impl FnOnce(&mut State)) {
+    if let Err(refused) = State::update(&folder.folder, opened, change) {
+        for problem in refused.problems() {
+            complain("warning", &problem.message, problem.help.as_deref());
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl List {
 fn states() -> Vec<State> {
     let entries = std::fs::read_dir(".").into_iter().flatten().flatten().take(FOLDERS_AT_MOST);
     let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
-    folders.chain([PathBuf::from(".")]).filter_map(|folder| State::read(&folder)).collect()
+    folders.chain([PathBuf::from(".")]).filter_map(|folder| State::read(&folder).ok()?).collect()
 }
 
 /// How far the student is: where a lab was begun more than once, the farthest.

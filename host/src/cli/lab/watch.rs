@@ -1,7 +1,7 @@
 //! `simhost lab watch`: checks again whenever a file is saved, also while a check runs.
 
 use std::collections::BTreeMap;
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use clap::Args;
 use crate::error::{Problem, Refused};
 use crate::lab::catalogue;
 use crate::lab::files::FILES_AT_MOST;
-use crate::lab::state::State;
+use crate::lab::state;
 
 use super::super::{print, say};
 use super::check::seeds;
@@ -59,6 +59,7 @@ impl Watch {
                 // What was saved last is judged, and not what was there when the check began.
                 if let Some(mut old) = check.take() {
                     old.kill().and_then(|()| old.wait()).ok();
+                    wipe();
                     say("a file was saved: checking again\n");
                 }
                 say("checking\n");
@@ -74,6 +75,7 @@ impl Watch {
                     "q" => {
                         if let Some(mut check) = check {
                             check.kill().and_then(|()| check.wait()).ok();
+                            wipe();
                         }
                         return Ok(ExitCode::SUCCESS);
                     }
@@ -102,6 +104,13 @@ impl Watch {
     }
 }
 
+/// Takes the line of a check away that was stopped.
+fn wipe() {
+    if std::io::stderr().is_terminal() {
+        say("\r\u{1b}[2K");
+    }
+}
+
 /// The files of a folder and when they were changed, without what is hidden or built.
 fn look(folder: &Path) -> Seen {
     let mut seen = Seen::new();
@@ -126,7 +135,7 @@ fn look(folder: &Path) -> Seen {
 fn next(folder: &Path, name: &str) -> String {
     let labs = catalogue::all().unwrap_or_default();
     let behind = labs.iter().skip_while(|lab| lab.folder != name).nth(1);
-    let is_new = |lab: &&catalogue::Lab| State::read(&folder.join("..").join(&lab.folder)).is_none();
+    let is_new = |lab: &&catalogue::Lab| !folder.join("..").join(&lab.folder).join(state::FILE).exists();
     match behind.filter(is_new) {
         Some(lab) => format!("next: {}\n  simhost lab start {}\n", lab.manifest.title, lab.folder),
         None => "simhost lab list has all labs\n".to_owned(),

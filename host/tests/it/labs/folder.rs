@@ -173,11 +173,97 @@ fn the_solution_is_shown_to_who_says_so_and_that_is_noted() {
 fn a_folder_that_lost_its_state_is_known_by_its_name() {
     let home = Home::empty();
     home.lab(&["start", "7"]).success();
-    fs::write(home.path("07-retry-storm/.simhost-lab.json"), "{ broken").expect("written");
+    fs::remove_file(home.path("07-retry-storm/.simhost-lab.json")).expect("removed");
     let hint = home.lab(&["hint", "07-retry-storm"]);
     assert!(hint.success().starts_with("hint 1 of 3"), "{}", hint.stdout);
     fs::create_dir(home.path("other")).expect("a folder");
     refused(&home.lab(&["hint", "other"]), &["is no folder of a lab", "--lab"]);
+}
+
+#[test]
+fn a_state_that_is_broken_is_named_with_its_place_and_the_remedy() {
+    let home = Home::new();
+    home.start();
+    let good = home.read("mine/.simhost-lab.json");
+    let ours = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
+    assert!(good.contains(ours), "{good}");
+    for (text, words) in [
+        (
+            "{ broken".to_owned(),
+            &["the state of the lab is broken: key must be a string", ".simhost-lab.json:1:3"][..],
+        ),
+        ("[]".to_owned(), &["is no JSON object", ".simhost-lab.json:1:1"]),
+        (String::new(), &["\"mine/.simhost-lab.json\" is empty"]),
+        ("{}".to_owned(), &["\"mine/.simhost-lab.json\" names no lab"]),
+        (
+            good.replace("\"attempts\": 0", "\"attempts\": \"two\""),
+            &["invalid type: string \"two\", expected u32", ".simhost-lab.json:11:"],
+        ),
+        (
+            good.replace(ours, "\"version\": \"99.1.0\""),
+            &["was written by simhost 99.1.0, and this is simhost 0."],
+        ),
+        (good.replace(ours, "\"version\": \"new\""), &["has \"new\" as its version, which is none"]),
+    ] {
+        home.write("mine/.simhost-lab.json", &text);
+        let done = home.lab(&["check", "mine"]);
+        refused(&done, words);
+        refused(&done, &["start the lab again into another folder", "or remove it if you have no salt"]);
+        assert_eq!(home.read("mine/.simhost-lab.json"), text);
+    }
+    home.write("mine/.simhost-lab.json", "{ \"lab\": \"pgaes\" }");
+    refused(
+        &home.lab(&["check", "mine"]),
+        &["\"mine/.simhost-lab.json\" names the lab \"pgaes\", which is not there", "--lab"],
+    );
+    // A grader reads none.
+    home.write("mine/.simhost-lab.json", "{ broken");
+    let graded = home.lab(&["check", "--graded", "--lab", "./05-pages", "--seeds", "1", "mine"]);
+    assert!(graded.code == Some(1) && graded.stderr.is_empty(), "{}", graded.stderr);
+}
+
+#[test]
+fn checks_at_the_same_time_are_all_counted() {
+    let home = Home::new();
+    home.start();
+    let start = |_| {
+        let mut command = home.command(&["check", "mine", "--seeds", "1"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+    };
+    let checks: Vec<_> = (0..4).map(start).collect();
+    for mut check in checks {
+        assert_eq!(check.wait().expect("it ends").code(), Some(1));
+    }
+    assert!(home.read("mine/.simhost-lab.json").contains("\"attempts\": 4"));
+}
+
+#[test]
+fn a_check_on_a_terminal_says_how_far_it_has_come_and_wipes_the_line() {
+    let home = Home::new();
+    home.edit("05-pages/lab.toml", ("for = \"2s\"", "for = \"20m\""));
+    home.edit(
+        "05-pages/lab.toml",
+        (
+            "name = \"pages come\"",
+            "name = \"pages come\\n, and as many of them as there were before the change, or nearly all\"",
+        ),
+    );
+    home.edit("05-pages/lab.toml", ("caught-by = \"pages come\"", "caught-by = \"same calls\""));
+    home.start();
+    let (terminal, stderr) = crate::support::terminal::open();
+    let mut command = home.command(&["check", "mine", "--seeds", "2"]);
+    command.env("TERM", "xterm").stdout(Stdio::null()).stderr(std::os::fd::OwnedFd::from(stderr));
+    let mut child = command.spawn().expect("it starts");
+    drop(command);
+    let written = crate::support::terminal::read(terminal);
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{written}");
+    let (before, after) = written.rsplit_once("\u{1b}[2K").expect("the line is wiped");
+    assert!(before.contains("seed 1 of 2: pages come , and as many of them"), "{written:?}");
+    assert_eq!(after, "");
+    // The name of the check is cut: a second line would have to be wiped too.
+    assert!(!written.contains("\u{1b}[1A") && !written.contains("nearly all"), "{written:?}");
+    // In a pipe there is no line.
+    assert_eq!(home.lab(&["check", "mine", "--seeds", "1"]).stderr, "");
 }
 
 #[test]
