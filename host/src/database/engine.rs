@@ -37,6 +37,9 @@ pub struct Asked {
 pub struct Ran {
     pub outcome: Outcome,
     pub missed: Vec<usize>,
+    /// Something was said while it ran, such as that a transaction ends: what it has seen of others may be
+    /// over.
+    pub is_outdated: bool,
 }
 
 impl Engine {
@@ -100,14 +103,16 @@ impl Engine {
             let outcome = database.interruptible(&heeded, execute);
             missing.retain(|(_, index)| database.misses(&statement, index));
             let missed = missing.into_iter().map(|(fault, _)| fault).collect();
-            Executed { ran: Some(Ran { outcome, missed }), is_alone: transaction.is_none(), database }
+            Executed { ran: Some(Ran { outcome, missed, is_outdated: false }), is_alone: transaction.is_none(), database }
         };
         let mut running = pin!(self.aside.run(work));
         // It is dropped first: as long as somebody could take the result, nobody else has the database.
         let mut unless_done = Interrupting(Some(interrupt));
         let mut executed = running.as_mut().await;
         unless_done.0 = None;
-        executed.ran.take().expect("a statement has an outcome")
+        // Nobody says anything between this and the moment at which the statement is among those that wait.
+        let is_outdated = !locked(&self.later).is_empty();
+        Ran { is_outdated, ..executed.ran.take().expect("a statement has an outcome") }
     }
 
     /// Takes the database of a world that is over, without what was not committed.

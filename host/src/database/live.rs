@@ -270,11 +270,7 @@ impl Live {
         client: &dyn Client,
     ) -> Answer {
         let mut open = self.no_transaction(true);
-        // One that changes rows or tables holds their locks until it is paid.
-        let changes = matches!(
-            statement.class(),
-            Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl
-        );
+        let changes = changes(statement);
         if changes {
             let now = self.micros();
             match self.engine.ask(|database| database.begin_alone(now)).await {
@@ -366,6 +362,14 @@ impl Live {
     fn micros(&self) -> i64 {
         i64::try_from(self.sched.now() / 1_000).unwrap_or(i64::MAX)
     }
+}
+
+/// Whether a statement changes rows or tables: alone, it holds their locks until it is paid.
+fn changes(statement: &Statement) -> bool {
+    matches!(
+        statement.class(),
+        Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl
+    )
 }
 
 fn failure(sqlstate: &'static str, message: &str) -> Failure {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use simhost_sql::{Blocked, Call, Class, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
 
-use super::{Answer, Client, Leg, Live, Open, failure};
+use super::{Answer, Client, Leg, Live, Open, changes, failure};
 use crate::database::engine::{Asked, Ran};
 use crate::database::slots::Slot;
 use crate::model::Nanos;
@@ -54,7 +54,7 @@ impl Live {
                 call,
                 missing: self.missing(),
             };
-            let Ran { outcome, missed } = self.engine.execute(asked).await;
+            let Ran { outcome, missed, is_outdated } = self.engine.execute(asked).await;
             let (result, work) = match outcome {
                 Outcome::Done(done) => {
                     open.wrote |= statement.writes() && (done.affected > 0 || changes_tables);
@@ -65,6 +65,10 @@ impl Live {
                 Outcome::Blocked(blocked) => {
                     drop(core);
                     open.own = Some(blocked.transaction);
+                    // One of those in the way may have ended: who waited then was told, and nobody else will be.
+                    if is_outdated {
+                        continue;
+                    }
                     self.strike_for_locks(&blocked.by, &mut held_by, client);
                     let (work, since) = (blocked.work, self.sched.now());
                     let waited = self.wait(blocked, until).await;
@@ -75,6 +79,7 @@ impl Live {
                     continue;
                 }
             };
+            self.release(open, statement, result.is_err());
             missed.into_iter().for_each(|fault| client.struck(fault, None));
             let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
             // What the engine took in real time is a part of it.
@@ -88,12 +93,19 @@ impl Live {
                 return Answer { result: Err(self.timed_out(open)), work, locked };
             }
             self.sched.sleep_until(paid).await;
-            // A failure has released locks, and so has ROLLBACK TO.
-            let releases = result.is_err() || statement.releases();
-            if let Some(own) = open.own.filter(|_| releases) {
-                self.ended(own);
-            }
             return Answer { result, work, locked };
+        }
+    }
+
+    /// Tells those that wait for locks which a statement has released: one that failed, ROLLBACK TO, and one
+    /// alone that has waited, whose transaction ends with it. They are free from now on, before it is paid.
+    fn release(&self, open: &mut Open, statement: &Statement, has_failed: bool) {
+        let has_ended = open.alone && !changes(statement);
+        if let Some(own) = open.own.filter(|_| has_failed || has_ended || statement.releases()) {
+            self.ended(own);
+        }
+        if has_ended {
+            open.own = None;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod failed;
 mod overlap;
+mod waking;
 
 use super::*;
 use crate::clock::{Clock, VIRTUAL_START};

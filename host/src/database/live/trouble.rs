@@ -122,11 +122,13 @@ impl Live {
         holding
     }
 
-    /// A transaction has ended: those that have waited for it to lock a table try again.
+    /// A transaction has ended: those that have waited for it to lock a table try again, and those that have
+    /// not begun, which may find it in their way until what was said is done.
     pub(super) fn lock_after(&self, ended: Transaction) {
         for trouble in self.troubles.borrow().iter() {
             let What::Holding(holding) = &trouble.what else { continue };
-            if held(holding).by.contains(&ended) {
+            let waits = |holding: &Holding| holding.own.is_none() || holding.by.contains(&ended);
+            if waits(&held(holding)) {
                 let holding = Arc::clone(holding);
                 self.engine.tell(move |database| held(&holding).lock(database));
             }
