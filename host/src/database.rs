@@ -290,11 +290,25 @@ fn fill(database: &mut Database, rows: &TableRows, now: i64) -> Result<(), Probl
         let Problem { message, help, .. } = schema::said(&failure);
         let problem = Problem::new(format!("rows of {}: {message}", quote(&rows.table)));
         // The rows are not written as statements.
-        let column = columns.first().copied().unwrap_or_default();
-        let numbered = format!("let {{n}}, the number of the row, tell the rows apart: {column} = \"{{n}}\"");
-        let help = if failure.sqlstate == sqlstate::UNIQUE { Some(numbered) } else { help };
+        let help =
+            if failure.sqlstate == sqlstate::UNIQUE { told_apart(database, rows, &failure) } else { help };
         Problem { help, ..problem.at(rows.place.clone(), "these rows") }
     })
+}
+
+/// What makes rows differ in the columns of a unique index: a number in one of them.
+fn told_apart(database: &Database, rows: &TableRows, failure: &Failure) -> Option<String> {
+    let broken = |name: &str| failure.message.ends_with(&format!("\"{name}\""));
+    let index =
+        database.indexes().into_iter().find(|index| index.table == rows.table && broken(&index.name))?;
+    let is_numbered = |column: &String| {
+        let parts = rows.values.iter().filter(|(name, _)| name == column);
+        let parts =
+            parts.filter_map(|(_, cell)| if let Cell::Text(parts) = cell { Some(parts) } else { None });
+        parts.flatten().any(|part| matches!(part, CellPart::Number { .. }))
+    };
+    let column = index.keys.iter().find(|column| !column.contains('(') && !is_numbered(column))?;
+    Some(format!("let {{n}}, the number of the row, tell the rows apart: {column} = \"{{n}}\""))
 }
 
 /// What a column gets in the row with this number.

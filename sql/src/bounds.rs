@@ -29,15 +29,19 @@ pub struct Bounds {
     pub rows: usize,
     /// Bytes of a result.
     pub result_bytes: usize,
-    /// Steps of a statement, unless its [`Call`](crate::Call) allows fewer.
+    /// What a statement may take, as [`Work::effort`](crate::Work::effort) counts it. Its
+    /// [`Call`](crate::Call) may bound its steps, too.
     pub steps: u64,
-    /// Steps of all statements of a schema.
+    /// The same of all statements of a schema.
     pub schema_steps: u64,
     /// Bytes of the tables and indexes of a database.
     pub database_bytes: usize,
-    /// Bytes that SQLite may use for all databases of this process, above all to sort and for temporary
-    /// results, of which no other bound knows. It cannot be counted for one database alone. The smallest
-    /// that a database was opened with holds; a statement that reaches it fails with 53200.
+    /// Bytes that one statement may hold, above all to sort and for temporary results: a row for some of its
+    /// steps, each as long as the longest that it meets. One that could hold more fails with 53200.
+    pub held_bytes: u64,
+    /// Bytes that SQLite may use for all databases of this process, which it cannot count for one database
+    /// alone. The smallest that a database was opened with holds; a statement that reaches it fails with
+    /// 53200.
     pub heap_bytes: u64,
     /// Rows that the open transactions have locked or written, all together.
     pub locks: usize,
@@ -69,6 +73,7 @@ impl Default for Bounds {
             steps: 50_000_000,
             schema_steps: 200_000_000,
             database_bytes: 256 << 20,
+            held_bytes: 256 << 20,
             heap_bytes: 2 << 30,
             locks: 500_000,
             transactions: 10_000,
@@ -78,6 +83,31 @@ impl Default for Bounds {
         }
     }
 }
+
+/// How long a value or a row is at most, in bytes, where a statement begins; when it meets a longer one it
+/// runs again with the next length, and at last with `value_bytes`.
+pub(crate) const LENGTHS: [usize; 4] = [1_000, 8_000, 64_000, 256_000];
+
+/// The lengths with which a statement runs again that could hold too many rows of the first of those.
+pub(crate) const SHORT_LENGTHS: [usize; 3] = [300, 100, 30];
+
+/// The fewest steps that it takes to put a row into a temporary result: to read a column, make a row, look
+/// for it, insert it, and go on to the next.
+pub(crate) const STEPS_PER_HELD_ROW: u64 = 5;
+
+/// Bytes of a row of a temporary result, beside its values.
+pub(crate) const ROW_BYTES: usize = 64;
+
+/// Bytes of such a length that count as one step more for each step: what a step reads, copies and compares
+/// is at most that long.
+pub(crate) const BYTES_PER_WEIGHT: usize = 500;
+
+/// What reading a text as JSON takes, in steps: at least, and bytes that count as one more.
+pub(crate) const STEPS_PER_JSON: u64 = 16;
+pub(crate) const JSON_BYTES_PER_STEP: usize = 4;
+
+/// What ALTER TABLE takes for each byte of the schema, which it parses several times, in steps.
+pub(crate) const STEPS_PER_SCHEMA_BYTE: u64 = 4;
 
 /// Prepared statements that SQLite keeps for a database.
 pub(crate) const PREPARED: usize = 128;

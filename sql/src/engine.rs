@@ -22,6 +22,9 @@ pub struct Work {
     pub scanned: u64,
     /// Results that had to be sorted.
     pub sorts: u64,
+    /// What bounds compare: steps, of which each counts more where values are long; what functions charge
+    /// for long texts and JSON; and what it took before it ran again.
+    pub effort: u64,
 }
 
 pub(crate) struct Engine {
@@ -83,17 +86,18 @@ impl Engine {
         self.connection.prepare_cached(sql).map_err(failure::of)
     }
 
-    /// Runs a statement and takes its rows, within `bounds`.
+    /// Runs a statement and takes its rows, within `bounds`, with values and rows of at most `length` bytes.
     pub(crate) fn run(
         &self,
         statement: &mut CachedStatement<'_>,
         params: &[Value],
         bounds: &Bounds,
+        length: usize,
     ) -> (Work, Result<Rows>) {
         for counter in [StatementStatus::VmStep, StatementStatus::FullscanStep, StatementStatus::Sort] {
             statement.reset_status(counter);
         }
-        let result = self.rows(statement, params, bounds);
+        let result = self.within(length, bounds, || self.rows(statement, params, bounds));
         let count = |counter| u64::try_from(statement.get_status(counter)).unwrap_or(0);
         // SQLite counts the steps from one row to the next: the first row is not one.
         let stepped = count(StatementStatus::FullscanStep);
@@ -101,8 +105,33 @@ impl Engine {
             steps: count(StatementStatus::VmStep),
             scanned: if stepped > 0 { stepped + 1 } else { 0 },
             sorts: count(StatementStatus::Sort),
+            effort: 0,
         };
         (work, result)
+    }
+
+    /// Does `work` with values and rows of at most `length` bytes.
+    fn within<T>(&self, length: usize, bounds: &Bounds, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if length >= bounds.value_bytes {
+            return work();
+        }
+        let limit = |bytes: usize| {
+            let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+            self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map_err(failure::of)
+        };
+        limit(length)?;
+        let done = work();
+        limit(bounds.value_bytes)?;
+        done
+    }
+
+    /// Bytes of the statements that have made the tables, indexes and views.
+    pub(crate) fn schema_bytes(&self) -> Result<u64> {
+        let row = self.row("SELECT sum(octet_length(sql)) FROM sqlite_schema", &[])?;
+        match row.as_deref() {
+            Some([Stored::Integer(bytes)]) => Ok(u64::try_from(*bytes).unwrap_or(0)),
+            _ => Ok(0),
+        }
     }
 
     fn rows(&self, statement: &mut CachedStatement<'_>, params: &[Value], bounds: &Bounds) -> Result<Rows> {

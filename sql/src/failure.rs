@@ -34,6 +34,20 @@ pub(crate) fn canceled() -> Failure {
         .hint("it took more steps than a statement may: add a condition, an index or a LIMIT")
 }
 
+/// A statement holds more than it may.
+pub(crate) fn out_of_memory() -> Failure {
+    Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory")
+        .hint("sort, group and join less at a time, or write a shorter statement")
+}
+
+/// Of a value or a row that is longer than those that a statement may meet.
+const TOO_LONG: &str = "a value or a row is too long";
+
+/// Whether a statement has met a value or a row that is longer than those that it may meet.
+pub(crate) fn is_too_long(failure: &Failure) -> bool {
+    failure.message == TOO_LONG
+}
+
 /// A text holds the character NUL.
 pub(crate) fn nul() -> Failure {
     Failure::new(sqlstate::INVALID_CHARACTER, "invalid byte sequence for encoding \"UTF8\": 0x00")
@@ -45,11 +59,8 @@ fn by_primary_code(code: i32, message: String) -> Failure {
         ffi::SQLITE_INTERRUPT => canceled(),
         ffi::SQLITE_FULL => Failure::new(sqlstate::DISK_FULL, "the database has no room for more rows")
             .hint("delete rows and drop indexes"),
-        ffi::SQLITE_NOMEM => Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory")
-            .hint("sort, group and join less at a time, or write a shorter statement"),
-        ffi::SQLITE_TOOBIG => {
-            Failure::new(sqlstate::LIMIT, "a value or a row is too long").hint("store it in parts")
-        }
+        ffi::SQLITE_NOMEM => out_of_memory(),
+        ffi::SQLITE_TOOBIG => Failure::new(sqlstate::LIMIT, TOO_LONG).hint("store it in parts"),
         ffi::SQLITE_MISMATCH => Failure::new(sqlstate::TYPE_MISMATCH, message),
         ffi::SQLITE_AUTH => Failure::new(sqlstate::NOT_SUPPORTED, message).hint("it is not allowed here"),
         _ => by_message(&message),

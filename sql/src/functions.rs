@@ -9,6 +9,7 @@ mod times;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Error};
 
+use crate::bounds::{JSON_BYTES_PER_STEP, STEPS_PER_JSON};
 use crate::error::{Failure, Result, sqlstate};
 use crate::state::Shared;
 use crate::types::{Type, convert};
@@ -30,7 +31,7 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     system::define(connection)?;
     pure(connection, "pg_cast", 2, |args| cast(args, true))?;
     pure(connection, "pg_assign", 2, |args| cast(args, false))?;
-    any(connection, "pg_required", 2, |args| match args {
+    scalar(connection, "pg_required", 2, SAME, |args| match args {
         [Value::Null, Value::Text(column)] => {
             let message = format!("null value in column \"{column}\" violates not-null constraint");
             Err(Failure::new(sqlstate::NOT_NULL, message).hint("give the column a value"))
@@ -38,12 +39,17 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
         [value, _] => Ok(value.clone()),
         _ => Ok(Value::Null),
     })?;
+    let charged = shared.clone();
+    pure(connection, "pg_read", 1, move |args| {
+        let bytes = args[0].weight() / JSON_BYTES_PER_STEP;
+        charged.take(STEPS_PER_JSON + bytes as u64).map(|()| args[0].clone())
+    })?;
     pure(connection, "pg_array", 2, |args| match args {
         [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
         _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
     })?;
-    any(connection, "pg_greatest", -1, |args| Ok(extreme(args, true)))?;
-    any(connection, "pg_least", -1, |args| Ok(extreme(args, false)))
+    scalar(connection, "pg_greatest", -1, SAME, |args| Ok(extreme(args, true)))?;
+    scalar(connection, "pg_least", -1, SAME, |args| Ok(extreme(args, false)))
 }
 
 fn cast(args: &[Value], explicit: bool) -> Result<Value> {
@@ -139,6 +145,12 @@ fn json(value: &Value) -> String {
     }
 }
 
+/// Flags of a function whose value follows from its arguments.
+const SAME: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
+
+/// Flags of a function that depends on more than its arguments.
+const VARYING: FunctionFlags = FunctionFlags::SQLITE_UTF8;
+
 /// A function whose value follows from its arguments, and is NULL if one of them is.
 fn pure(
     connection: &Functions<'_>,
@@ -146,34 +158,20 @@ fn pure(
     args: i32,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
-    any(connection, name, args, move |args| match args.contains(&Value::Null) {
+    scalar(connection, name, args, SAME, move |args| match args.contains(&Value::Null) {
         true => Ok(Value::Null),
         false => function(args),
     })
 }
 
-/// A function whose value follows from its arguments, NULL or not.
-fn any(
+/// A function of values, which may be NULL.
+fn scalar(
     connection: &Functions<'_>,
     name: &str,
     args: i32,
+    flags: FunctionFlags,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    let shared = connection.shared.clone();
-    connection
-        .connection
-        .create_scalar_function(name, args, flags, move |context| carried(context, &shared, &function))
-}
-
-/// A function that depends on more than its arguments.
-fn impure(
-    connection: &Functions<'_>,
-    name: &str,
-    args: i32,
-    function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
-) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8;
     let shared = connection.shared.clone();
     connection
         .connection
@@ -191,7 +189,7 @@ fn carried(
     let given = shared.charge(args.iter().map(Value::weight).sum());
     let given = given.and_then(|()| if args.iter().all(finite) { function(&args) } else { Err(overflow()) });
     let given = given.and_then(|value| if finite(&value) { Ok(value) } else { Err(overflow()) });
-    let given = given.and_then(|value| shared.charge(value.weight()).map(|()| value));
+    let given = given.and_then(|value| shared.gives(value.weight()).map(|()| value));
     given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
 }
 

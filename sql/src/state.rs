@@ -1,7 +1,7 @@
 //! What SQLite's callbacks share with the database: time, chance, counters, locks, and which rows were
 //! written.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::hooks::Action;
@@ -15,14 +15,43 @@ use crate::lock::{Locks, Transaction};
 #[derive(Clone)]
 pub(crate) struct Shared {
     state: Arc<Mutex<State>>,
-    /// Steps that the statement may still take.
-    budget: Arc<AtomicI64>,
+    left: Arc<Left>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { state: Arc::default(), budget: Arc::new(AtomicI64::new(i64::MAX)) }
+        let left = Left {
+            steps: AtomicI64::new(i64::MAX),
+            effort: AtomicI64::new(i64::MAX),
+            weight: AtomicI64::new(1),
+            charged: AtomicI64::new(0),
+            longest: AtomicUsize::new(0),
+        };
+        Self { state: Arc::default(), left: Arc::new(left) }
     }
+}
+
+/// What the statement that runs may still take.
+struct Left {
+    /// Steps of SQLite.
+    steps: AtomicI64,
+    /// Steps by their weight, and what functions charge.
+    effort: AtomicI64,
+    /// What a step of SQLite counts.
+    weight: AtomicI64,
+    /// What functions have charged.
+    charged: AtomicI64,
+    /// Bytes of the longest value that a function has given.
+    longest: AtomicUsize,
+}
+
+/// What a statement may take.
+pub(crate) struct Allowance {
+    pub steps: u64,
+    pub effort: u64,
+    pub weight: u64,
+    /// What ends it.
+    pub interrupt: Option<Interrupt>,
 }
 
 /// Ends the statements that run under it, with 57014, from whichever thread. What the database does for
@@ -35,7 +64,7 @@ impl Interrupt {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -57,9 +86,6 @@ pub(crate) struct State {
     /// Whether a statement has asked for either.
     pub told_time: bool,
     pub chance: Chance,
-    /// Steps that the statement which runs may take, and those that statements of clients have taken.
-    allowed: i64,
-    spent: u64,
     /// What ends the statement of a client that runs.
     interrupt: Option<Interrupt>,
     /// The largest rowid of each table by its number.
@@ -100,35 +126,50 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on a statement of a client runs, which may take `steps`.
-    pub(crate) fn limit(&self, steps: u64, interrupt: Option<Interrupt>) {
-        let allowed = i64::try_from(steps).unwrap_or(i64::MAX);
-        let mut state = self.lock();
-        (state.interrupt, state.allowed) = (interrupt, allowed);
-        self.budget.store(allowed, Ordering::Relaxed);
+    /// From now on a statement of a client runs.
+    pub(crate) fn limit(&self, allowance: Allowance) {
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.lock().interrupt = allowance.interrupt;
+        self.left.steps.store(whole(allowance.steps), Ordering::Relaxed);
+        self.left.effort.store(whole(allowance.effort), Ordering::Relaxed);
+        self.left.weight.store(whole(allowance.weight), Ordering::Relaxed);
+        self.left.charged.store(0, Ordering::Relaxed);
+        self.left.longest.store(0, Ordering::Relaxed);
     }
 
-    /// From now on the database works for itself: nothing ends that.
-    pub(crate) fn lift(&self) {
-        let left = self.budget.load(Ordering::Relaxed);
-        {
-            let mut state = self.lock();
-            let took = u64::try_from(state.allowed.saturating_sub(left)).unwrap_or(0);
-            state.spent = state.spent.saturating_add(took);
+    /// Bytes of the longest value that a function has given to the statement that runs.
+    pub(crate) fn longest(&self) -> usize {
+        self.left.longest.load(Ordering::Relaxed)
+    }
+
+    /// A function gives a value of so many bytes.
+    ///
+    /// # Errors
+    /// The statement may take no more.
+    pub(crate) fn gives(&self, bytes: usize) -> Result<()> {
+        if bytes > FREE_BYTES {
+            self.left.longest.fetch_max(bytes, Ordering::Relaxed);
         }
-        self.limit(u64::MAX, None);
+        self.charge(bytes)
     }
 
-    /// Steps that statements of clients have taken since this was asked last: what functions charge, and each
-    /// whole thousand of SQLite's.
-    pub(crate) fn take_spent(&self) -> u64 {
-        std::mem::take(&mut self.lock().spent)
+    /// From now on the database works for itself: nothing ends that. Gives what functions have charged.
+    pub(crate) fn lift(&self) -> u64 {
+        let charged = self.left.charged.load(Ordering::Relaxed);
+        self.limit(Allowance { steps: u64::MAX, effort: u64::MAX, weight: 1, interrupt: None });
+        u64::try_from(charged).unwrap_or(0)
     }
 
-    /// Takes `steps` from what the statement may take; whether it has to end.
+    /// SQLite has taken `steps`; whether the statement has to end.
     pub(crate) fn spend(&self, steps: i64) -> bool {
-        let left = self.budget.fetch_sub(steps, Ordering::Relaxed);
-        left <= steps || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
+        let left = self.left.steps.fetch_sub(steps, Ordering::Relaxed);
+        left <= steps || self.strive(steps.saturating_mul(self.left.weight.load(Ordering::Relaxed)))
+    }
+
+    /// Takes `effort` from what the statement may take; whether it has to end.
+    fn strive(&self, effort: i64) -> bool {
+        let left = self.left.effort.fetch_sub(effort, Ordering::Relaxed);
+        left <= effort || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
     }
 
     /// Takes steps for `bytes` that a function works through: SQLite counts a call as one step, however long
@@ -137,14 +178,48 @@ impl Shared {
     /// # Errors
     /// The statement may take no more.
     pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
-        if bytes > FREE_BYTES && self.spend((bytes / BYTES_PER_STEP) as i64) {
-            return Err(failure::canceled());
+        if bytes <= FREE_BYTES {
+            return Ok(());
         }
-        Ok(())
+        self.take((bytes / BYTES_PER_STEP) as u64)
+    }
+
+    /// Takes `effort`, which a function charges, from what the statement may take.
+    ///
+    /// # Errors
+    /// The statement may take no more.
+    pub(crate) fn take(&self, effort: u64) -> Result<()> {
+        let effort = i64::try_from(effort).unwrap_or(i64::MAX);
+        self.left.charged.fetch_add(effort, Ordering::Relaxed);
+        if self.strive(effort) { Err(failure::canceled()) } else { Ok(()) }
     }
 }
 
+/// What statements draw from the database, and give back when they run again.
+pub(crate) struct Drawn {
+    chance: Chance,
+    rowids: Vec<i64>,
+    sequences: Vec<Sequence>,
+}
+
 impl State {
+    /// What there is to draw from before a statement; one that only reads takes no numbers.
+    pub(crate) fn drawn(&self, writes: bool) -> Drawn {
+        let numbers = |there| if writes { there } else { 0 };
+        Drawn {
+            chance: self.chance,
+            rowids: self.rowids[..numbers(self.rowids.len())].to_vec(),
+            sequences: self.sequences[..numbers(self.sequences.len())].to_vec(),
+        }
+    }
+
+    /// Nothing was drawn since.
+    pub(crate) fn draw_again(&mut self, from: &Drawn) {
+        self.chance = from.chance;
+        self.rowids[..from.rowids.len()].copy_from_slice(&from.rowids);
+        self.sequences[..from.sequences.len()].copy_from_slice(&from.sequences);
+    }
+
     pub(crate) fn note(&mut self, action: Action, table: &str, rowid: i64) {
         if !self.watching {
             return;

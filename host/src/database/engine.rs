@@ -103,7 +103,11 @@ impl Engine {
             let outcome = database.interruptible(&heeded, execute);
             missing.retain(|(_, index)| database.misses(&statement, index));
             let missed = missing.into_iter().map(|(fault, _)| fault).collect();
-            Executed { ran: Some(Ran { outcome, missed, is_outdated: false }), is_alone: transaction.is_none(), database }
+            Executed {
+                ran: Some(Ran { outcome, missed, is_outdated: false }),
+                is_alone: transaction.is_none(),
+                database,
+            }
         };
         let mut running = pin!(self.aside.run(work));
         // It is dropped first: as long as somebody could take the result, nobody else has the database.

@@ -366,10 +366,7 @@ impl Live {
 
 /// Whether a statement changes rows or tables: alone, it holds their locks until it is paid.
 fn changes(statement: &Statement) -> bool {
-    matches!(
-        statement.class(),
-        Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl
-    )
+    matches!(statement.class(), Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl)
 }
 
 fn failure(sqlstate: &'static str, message: &str) -> Failure {

@@ -80,3 +80,28 @@ fn a_statement_that_waits_for_a_core_for_too_long_fails_in_its_time() {
     assert!(errors > Some(500) && errors < count, "{statement}");
     assert!(statement["max_ns"].as_u64() < Some(110_000_000), "{statement}");
 }
+
+#[test]
+fn the_bytes_of_long_texts_count_among_the_steps_of_a_request() {
+    // Some thousand steps, and forty million for the bytes: of four statements the last one is refused.
+    let long =
+        "SELECT count(*) FROM generate_series(1, 75) AS n WHERE length(repeat('ab', 450000) || n || n) < 9";
+    let route = format!("config.long = {{ route = \"GET /long\", sql = \"{}\" }}", [long; 4].join("; "));
+    let text = format!(
+        "[topology]\nname = \"shop\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"app\"\n\
+         [services.app]\nguest = \"service\"\ndatabases.stock = {{}}\nconfig.sql-in = \"stock\"\n\
+         {route}\n[databases.stock]\ntables = \"CREATE TABLE t (a INT)\"\n"
+    );
+    let mut command = simhost();
+    command.arg("run").arg(Topology::new("shop", text).path()).args([
+        "--virtual",
+        "--json",
+        "--compute",
+        "0",
+    ]);
+    let output = command.args(["--request", "GET /long"]).output().expect("the program starts");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let statements = report["databases"][0]["statements"].as_array().expect("statements");
+    let sum = |key: &str| statements.iter().filter_map(|statement| statement[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("count"), sum("errors")), (4, 1), "{}", report["databases"]);
+}

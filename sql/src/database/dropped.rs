@@ -99,7 +99,8 @@ impl Database {
             self.enter(None)?;
             if let Some(sql) = &index.create {
                 let mut prepared = self.engine.prepare(sql)?;
-                let (took, result) = self.engine.run(&mut prepared, &[], &self.bounds);
+                let (took, result) =
+                    self.engine.run(&mut prepared, &[], &self.bounds, self.bounds.value_bytes);
                 result?;
                 work = took;
             }
@@ -124,7 +125,7 @@ impl Engine {
         let made =
             "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid";
         let mut statement = self.prepare(made)?;
-        let (_, found) = self.run(&mut statement, &[], bounds);
+        let (_, found) = self.run(&mut statement, &[], bounds, bounds.value_bytes);
         for row in found?.rows {
             if let [Value::Text(sql)] = &row[..] {
                 empty.batch(sql)?;

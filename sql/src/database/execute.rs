@@ -1,7 +1,9 @@
 //! One statement, from its parameters to its locks.
 
 mod conflict;
+mod length;
 mod other;
+mod repeat;
 mod values;
 
 use std::sync::Arc;
@@ -16,7 +18,8 @@ use crate::state::Written;
 use crate::statement::Statement;
 use crate::translate::{Control, Plan, Run};
 use crate::value::Value;
-use values::{converted, described, typed};
+use repeat::Attempt;
+use values::{converted, typed};
 
 /// What a statement that ran has to lock, before others may see that it did.
 struct Touched {
@@ -143,7 +146,8 @@ impl Database {
         let wanted = transaction.filter(|_| has_images || run.writes);
         // A statement alone needs a transaction of SQLite only if others may be in its way.
         let scratch = transaction.is_none() && run.writes && others;
-        let mark = wanted.is_some() && run.writes && others;
+        // Others may be in its way, or it has to run again; what the transaction wrote before stays.
+        let mark = wanted.is_some() && run.writes && (others || has_images);
         let entered = self.enter(wanted).and_then(|()| {
             if mark {
                 self.engine.mark()?;
@@ -154,9 +158,10 @@ impl Database {
             return self.failed(transaction, failure, Work::default());
         }
         let watching = run.writes && (transaction.is_some() || others);
-        let (work, result) = self.run_counted(statement, run, &values, call, watching);
-        let result = result.and_then(|rows| self.touched(transaction, run, rows, others));
         let undo = Undo { scratch, mark };
+        let attempt = Attempt { statement, run, values: &values, call, watching, wanted, undo };
+        let (work, result) = self.run_by_lengths(&attempt);
+        let result = result.and_then(|rows| self.touched(transaction, run, rows, others));
         match result {
             Err(failure) => self.after_failure(transaction, run, failure, work, undo),
             Ok((rows, touched)) => {
@@ -166,34 +171,6 @@ impl Database {
                 self.finish(transaction, statement, rows, touched, work, undo)
             }
         }
-    }
-
-    /// Runs the statement itself.
-    fn run_counted(
-        &mut self,
-        statement: &Statement,
-        run: &Run,
-        values: &[Value],
-        call: Call,
-        watching: bool,
-    ) -> (Work, Result<Rows>) {
-        {
-            let mut state = self.shared.lock();
-            state.watching = watching;
-            state.wrote.clear();
-        }
-        self.shared.limit(call.steps.unwrap_or(u64::MAX).min(self.bounds.steps), self.interrupt.clone());
-        let ran = match self.engine.prepare(&run.sql) {
-            Ok(mut prepared) => {
-                let columns = || described(&prepared, run, &self.catalogue);
-                statement.columns.get_or_init(columns);
-                self.engine.run(&mut prepared, values, &self.bounds)
-            }
-            Err(failure) => (Work::default(), Err(failure)),
-        };
-        self.shared.lift();
-        self.shared.lock().watching = false;
-        ran
     }
 
     /// What of a result its reader gets, and what has to be locked for it.

@@ -90,8 +90,8 @@ impl Database {
         problems
     }
 
-    /// Runs a statement that may take so many steps, and gives those that it took.
-    fn run_part(&mut self, part: &[TokenWithSpan], now: i64, steps: u64) -> (u64, Result<()>) {
+    /// Runs a statement that may take this effort, and gives what it took.
+    fn run_part(&mut self, part: &[TokenWithSpan], now: i64, left: u64) -> (u64, Result<()>) {
         let parsed = Statement::of_tokens(part.to_vec(), &self.catalogue, self.version, &self.bounds);
         let statement = match parsed {
             // All of a schema is one transaction already: nobody sees it before its end.
@@ -103,9 +103,11 @@ impl Database {
             Ok(statement) => statement,
             Err(failure) => return (0, Err(failure)),
         };
-        self.shared.take_spent();
-        let call = Call { now, steps: Some(steps) };
-        let (work, result) = match self.execute(None, &std::sync::Arc::new(statement), &[], call) {
+        let most = self.bounds.steps;
+        self.bounds.steps = most.min(left);
+        let outcome = self.execute(None, &std::sync::Arc::new(statement), &[], Call::at(now));
+        self.bounds.steps = most;
+        let (work, result) = match outcome {
             Outcome::Done(done) => (done.work, Ok(())),
             Outcome::Failed(failed) => (failed.work, Err(failed.failure)),
             Outcome::Blocked(blocked) => {
@@ -113,7 +115,7 @@ impl Database {
                 (blocked.work, Err(Failure::new(sqlstate::INTERNAL, message)))
             }
         };
-        (work.steps.max(self.shared.take_spent()), result)
+        (work.effort, result)
     }
 
     fn too_many_steps(&self) -> Failure {

@@ -10,7 +10,8 @@ use crate::value::Value;
 /// Comparisons between two looks at whether the statement may go on.
 const PER_LOOK: usize = 100_000;
 
-/// `pg_like(text, pattern)`, where a backslash escapes, and `pg_like(text, pattern, escape)`.
+/// `pg_like(text, pattern)`, where a backslash escapes, and `pg_like(text, pattern, escape)`;
+/// `pg_escaped(pattern, escape)` is the pattern in which a backslash escapes.
 pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     for count in [2, 3] {
         let shared = connection.shared.clone();
@@ -27,7 +28,10 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
             like(&string, &parsed(&pattern, escape), &shared).map(Value::Bool)
         })?;
     }
-    Ok(())
+    pure(connection, "pg_escaped", 2, |args| {
+        let escape = escape_of(&text(args[1].clone()))?;
+        Ok(Value::Text(escaped(&text(args[0].clone()), escape)))
+    })
 }
 
 /// A part of a pattern.
@@ -38,6 +42,8 @@ enum Part {
     /// `_`
     One,
     Letter(char),
+    /// The escape character, and nothing behind it.
+    Unfinished,
 }
 
 /// At most one character; none if nothing escapes.
@@ -50,12 +56,17 @@ fn escape_of(text: &str) -> Result<Option<char>> {
     }
 }
 
+fn unfinished() -> Failure {
+    let message = "LIKE pattern must not end with escape character";
+    Failure::new(sqlstate::INVALID_ESCAPE, message).hint("write the escape character twice to look for it")
+}
+
 fn parsed(pattern: &str, escape: Option<char>) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut letters = pattern.chars();
     while let Some(letter) = letters.next() {
         parts.push(match letter {
-            letter if Some(letter) == escape => Part::Letter(letters.next().unwrap_or(letter)),
+            letter if Some(letter) == escape => letters.next().map_or(Part::Unfinished, Part::Letter),
             '%' => Part::Any,
             '_' => Part::One,
             letter => Part::Letter(letter),
@@ -63,6 +74,22 @@ fn parsed(pattern: &str, escape: Option<char>) -> Vec<Part> {
     }
     parts.dedup_by(|a, b| *a == Part::Any && *b == Part::Any);
     parts
+}
+
+fn escaped(pattern: &str, escape: Option<char>) -> String {
+    let mut written = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            written.push('\\');
+            written.extend(letters.next());
+        } else if letter == '\\' {
+            written.push_str("\\\\");
+        } else {
+            written.push(letter);
+        }
+    }
+    written
 }
 
 /// Takes the shortest text for each `%`, and a longer one for the last of them where the rest does not fit.
@@ -88,6 +115,7 @@ fn like(string: &str, parts: &[Part], shared: &Shared) -> Result<bool> {
             (None, None) => return Ok(true),
             (None, Some(_)) => return Ok(false),
             (Some(_), Some(Part::One)) => true,
+            (Some(_), Some(Part::Unfinished)) => return Err(unfinished()),
             (Some(letter), Some(Part::Letter(wanted))) => letter == *wanted,
             (Some(_), _) => false,
         };

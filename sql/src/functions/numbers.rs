@@ -1,6 +1,6 @@
 //! Arithmetic: errors where SQLite gives NULL, and the same digits on every machine.
 
-use super::{Functions, any, out_of_range, pure};
+use super::{Functions, SAME, out_of_range, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
 use crate::translate::{Rows, counted};
 use crate::types::round;
@@ -25,7 +25,7 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
         })?;
     }
     for (name, what) in [("pg_limit", Rows::Limit), ("pg_offset", Rows::Offset)] {
-        any(connection, name, 1, move |args| counted(&args[0], what))?;
+        scalar(connection, name, 1, SAME, move |args| counted(&args[0], what))?;
     }
     pure(connection, "pg_div", 2, |args| {
         divided(args, |a, b| a.checked_div(b).ok_or_else(|| out_of_range("bigint")), |a, b| a / b)

@@ -1,6 +1,6 @@
 //! What a statement takes from its database: chance, sequences, places of rows, locks.
 
-use super::{Functions, impure};
+use super::{Functions, VARYING, scalar};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
 use crate::state::{Sequence, Shared};
@@ -9,25 +9,25 @@ use crate::value::Value;
 pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     let shared = connection.shared;
     let of = shared.clone();
-    impure(connection, "pg_random", 0, move |_| Ok(Value::Float(of.lock().chance.fraction())))?;
+    scalar(connection, "pg_random", 0, VARYING, move |_| Ok(Value::Float(of.lock().chance.fraction())))?;
     let of = shared.clone();
-    impure(connection, "pg_uuid", 0, move |_| {
+    scalar(connection, "pg_uuid", 0, VARYING, move |_| {
         let mut state = of.lock();
         Ok(Value::Text(uuid(state.chance.draw(), state.chance.draw())))
     })?;
     let of = shared.clone();
-    impure(connection, "pg_rowid", 1, move |args| {
+    scalar(connection, "pg_rowid", 1, VARYING, move |args| {
         let mut state = of.lock();
         let last = number(args).and_then(|at| state.rowids.get_mut(at)).ok_or_else(lost)?;
         *last += 1;
         Ok(Value::Int(*last))
     })?;
     let of = shared.clone();
-    impure(connection, "pg_nextval", 2, move |args| {
+    scalar(connection, "pg_nextval", 2, VARYING, move |args| {
         with_sequence(&of, args, |sequence| Ok(sequence.next()))
     })?;
     let of = shared.clone();
-    impure(connection, "pg_currval", 2, move |args| {
+    scalar(connection, "pg_currval", 2, VARYING, move |args| {
         with_sequence(&of, args, |sequence| {
             sequence.last.ok_or_else(|| {
                 Failure::new(sqlstate::DATA_EXCEPTION, "currval of the sequence is not yet defined")
@@ -36,7 +36,7 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
         })
     })?;
     let of = shared.clone();
-    impure(connection, "pg_setval", 3, move |args| {
+    scalar(connection, "pg_setval", 3, VARYING, move |args| {
         let Value::Int(value) = args[2] else { return Ok(Value::Null) };
         with_sequence(&of, args, |sequence| {
             sequence.next = value.saturating_add(sequence.step);
@@ -45,7 +45,7 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
         })
     })?;
     let of = shared.clone();
-    impure(connection, "pg_unlocked", 3, move |args| {
+    scalar(connection, "pg_unlocked", 3, VARYING, move |args| {
         let (Value::Int(table), Value::Int(rowid), Value::Int(strength)) = (&args[0], &args[1], &args[2])
         else {
             return Ok(Value::Bool(true));

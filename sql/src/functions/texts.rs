@@ -8,6 +8,12 @@ use crate::types::text;
 use crate::value::Value;
 
 pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Result<()> {
+    // SQLite's own counts as one step, however long the text is.
+    pure(connection, "length", 1, |args| match &args[0] {
+        Value::Bytes(bytes) => Ok(Value::Int(bytes.len() as i64)),
+        Value::Text(text) => Ok(Value::Int(text.chars().count() as i64)),
+        other => Ok(Value::Int(text(other.clone()).chars().count() as i64)),
+    })?;
     pure(connection, "pg_lower", 1, |args| Ok(Value::Text(of(args, 0).to_lowercase())))?;
     pure(connection, "pg_upper", 1, |args| Ok(Value::Text(of(args, 0).chars().map(upper).collect())))?;
     pure(connection, "pg_initcap", 1, |args| Ok(Value::Text(initcap(&of(args, 0)))))?;

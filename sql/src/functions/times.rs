@@ -1,6 +1,6 @@
 //! Dates and timestamps, on the clock that the caller gives.
 
-use super::{Functions, impure, pure};
+use super::{Functions, VARYING, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
 use crate::time::{DAY, Interval, SECOND, date_text, extract, parse_timestamp, timestamp_text, truncate};
 use crate::types::{Type, text};
@@ -9,7 +9,7 @@ use crate::value::Value;
 pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     let clock = |name: &str, function: fn(i64, i64) -> String| {
         let shared = connection.shared.clone();
-        impure(connection, name, 0, move |_| {
+        scalar(connection, name, 0, VARYING, move |_| {
             let mut state = shared.lock();
             state.told_time = true;
             Ok(Value::Text(function(state.began, state.now)))

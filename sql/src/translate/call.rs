@@ -10,7 +10,7 @@ use sqlparser::ast::{
 
 use super::{Translator, folded, literal};
 use crate::error::{Failure, Result, sqlstate};
-use crate::types::Type;
+use crate::types::{Category, Type};
 use table::Gives::{Is, Same, Sum};
 use table::{AGGREGATES, Known, REFUSED, SCALARS, Takes, WINDOWS};
 
@@ -191,6 +191,12 @@ impl Translator<'_> {
             if at > 0 {
                 self.put(", ");
             }
+            // What SQLite parses as JSON or writes as JSON is read for a price. JSON that is made stays JSON.
+            let is_read = emitted == "json_array_length"
+                || emitted.starts_with("json_") && self.type_of(expr).category() == Category::Text;
+            if is_read {
+                self.put("pg_read(");
+            }
             match (takes, at) {
                 (Takes::Texts, _) | (Takes::TextNumbers | Takes::PartMoment, 0) => {
                     self.expr(expr, Type::Text)?
@@ -201,6 +207,9 @@ impl Translator<'_> {
                 // A separator, an offset: arguments that are not like the first.
                 (Takes::Same, _) if type_follows(name) || at == 0 => self.expr(expr, same)?,
                 (Takes::Same, _) => self.expr(expr, Type::Unknown)?,
+            }
+            if is_read {
+                self.put(")");
             }
         }
         if star {

@@ -196,7 +196,7 @@ impl Translator<'_> {
             return self.expr(expr, to);
         }
         if matches!(to, Type::Json | Type::Jsonb) {
-            return self.inside("json(", expr, Type::Unknown, ")");
+            return self.inside("json(pg_read(", expr, Type::Unknown, "))");
         }
         let same = from == to || (from.category() == to.category() && to.takes_all() && !to.is_integer());
         if same || (to == Type::Int8 && from.is_integer()) {

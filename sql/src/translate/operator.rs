@@ -197,7 +197,7 @@ impl Translator<'_> {
     }
 
     fn json_step(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<()> {
-        self.operand(left, Type::Unknown)?;
+        self.inside("pg_read(", left, Type::Unknown, ")")?;
         self.put(op);
         match self.type_of(right) {
             Type::Unknown => self.operand(right, Type::Text),

@@ -229,8 +229,15 @@ impl Translator<'_> {
         self.put("pg_like(");
         self.inside(before, expr, Type::Text, behind)?;
         self.put(", ");
-        self.inside(before, pattern, Type::Text, behind)?;
-        if let Some(escape) = escape {
+        match escape {
+            // In small letters another character may escape: the pattern is written with a backslash before.
+            Some(escape) if any_case => {
+                self.inside("pg_lower(pg_escaped(", pattern, Type::Text, ", ")?;
+                self.inside("", escape, Type::Text, "))")?;
+            }
+            _ => self.inside(before, pattern, Type::Text, behind)?,
+        }
+        if let Some(escape) = escape.filter(|_| !any_case) {
             self.inside(", ", escape, Type::Text, "")?;
         }
         self.put(")");

@@ -41,5 +41,11 @@ SELECT 'abc' LIKE 'abc', 'abc' LIKE 'ab', 'abc' LIKE '%', '' LIKE '%', '' LIKE '
 SELECT 'abcabd' LIKE '%abd', 'abcabd' LIKE 'a%b%d', 'abcabd' LIKE '%c%c%', 'aéb' LIKE 'a_b', 'a%b' LIKE 'a\%b', 'axb' LIKE 'a\%b';
 SELECT 'a%b' LIKE 'a!%b' ESCAPE '!', 'a\b' LIKE 'a\b' ESCAPE '', 'ab' LIKE 'a\b', 'ABC' ILIKE '%b%', 'ABC' NOT ILIKE '%x%', NULL LIKE 'a', 'a' LIKE NULL;
 SELECT 'a' LIKE 'a' ESCAPE 'ab';
+SELECT 'ab' LIKE 'a\';
+SELECT 'ab' LIKE '%\';
+SELECT 'ab' LIKE 'a!' ESCAPE '!';
+SELECT 'a' LIKE 'a\', 'ab' LIKE 'b\', 'a\' LIKE 'a\\';
+SELECT 'A_' ILIKE 'aE_' ESCAPE 'E', 'AB' ILIKE 'aE_' ESCAPE 'E', 'AE' ILIKE 'aEE' ESCAPE 'E', 'AE' ILIKE 'aee' ESCAPE 'E', 'A\B' ILIKE 'a\b' ESCAPE 'E', 'A\' ILIKE 'a\' ESCAPE '';
+SELECT 'ab' ILIKE 'AE' ESCAPE 'E';
 SELECT sku FROM (VALUES ('A-1'), ('A-2'), ('B-1')) AS v(sku) WHERE sku LIKE 'A-%' AND sku LIKE '%-1' AND sku LIKE 'A%1' AND sku NOT LIKE 'B%1';
 SELECT 'a' || 1 || 2.5 || true || NULL, 'a' || 1 || 2.5 || true;

@@ -40,7 +40,7 @@ const TRANSACTIONS: usize = 64;
 pub struct State {
     open: BTreeMap<u32, Held>,
     last: Option<(Work, Rc<Live>, Arc<Statement>)>,
-    /// Steps of this request's statements.
+    /// Steps of this request's statements, by what they count.
     steps: u64,
 }
 
@@ -95,7 +95,7 @@ impl sql::Host for GuestState {
     async fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
         self.charge(FUNCTION);
         let last = self.local.get().interfaces.sql.last.clone();
-        let last = last.map(|(Work { steps, scanned, sorts }, live, statement)| {
+        let last = last.map(|(Work { steps, scanned, sorts, .. }, live, statement)| {
             let plan = async move { live.plan(&statement).await };
             (
                 sql::Work { steps, rows_scanned: scanned, sorts, plan: Vec::new() },
@@ -290,7 +290,7 @@ impl GuestState {
         let local = self.local.get_mut();
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
         let steps = &mut local.interfaces.sql.steps;
-        *steps = steps.saturating_add(work.steps);
+        *steps = steps.saturating_add(work.effort);
         let done = result.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
         let cells = done.rows.iter().flatten().map(Value::weight).sum();
         self.charge(bill::bytes(cells));

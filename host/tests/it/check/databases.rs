@@ -140,6 +140,12 @@ fn remedies_fit_what_is_wrong() {
         &checked,
         &["duplicate key value", "let {n}, the number of the row, tell the rows apart: sku = \"{n}\""],
     );
+    let second = "CREATE TABLE stock (note TEXT, shelf TEXT, sku TEXT, UNIQUE (shelf, sku))";
+    let same = "rows.stock = { count = 10, values = { note = \"n\", shelf = \"S\", sku = \"SKU\" } }";
+    refused(
+        &check(&shop(second, LOOK.replace("id", "note").as_str(), same), &[]),
+        &["rows apart: shelf = \"{n}\""],
+    );
     let letters = "[topics.loans]\n[services.desk]\nguest = \"service\"\nconfig.publish = \"3 loans\"\n";
     refused(&check(&shop(STOCK, LOOK, letters), &[]), &["publish = \"3x loans\""]);
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{Outcome, nothing};
+use crate::bounds::STEPS_PER_SCHEMA_BYTE;
 use crate::database::{Call, Database, Done, Savepoint, no_transaction};
 use crate::engine::Work;
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::lock::{TableMode, Transaction};
+use crate::state::Allowance;
 use crate::statement::{Column, Statement};
 use crate::translate::{Ddl, Plan, quoted};
 use crate::types::Type;
@@ -40,8 +42,10 @@ impl Database {
         let mut work = Work::default();
         let changed = self.enter(None).and_then(|()| {
             self.engine.begin()?;
-            let steps = call.steps.unwrap_or(u64::MAX).min(self.bounds.steps);
-            ddl.statements.iter().try_for_each(|sql| self.counted(sql, steps, &mut work))?;
+            ddl.statements.iter().try_for_each(|sql| self.counted(sql, call, &mut work))?;
+            if ddl.statements.iter().any(|sql| sql.starts_with("ALTER ")) {
+                work.effort += self.engine.schema_bytes()?.saturating_mul(STEPS_PER_SCHEMA_BYTE);
+            }
             self.engine.commit()
         });
         match changed {
@@ -58,12 +62,19 @@ impl Database {
     }
 
     /// Runs a statement without a result, and adds what it took.
-    fn counted(&self, sql: &str, steps: u64, work: &mut Work) -> Result<()> {
+    fn counted(&self, sql: &str, call: Call, work: &mut Work) -> Result<()> {
         let mut prepared = self.engine.prepare(sql)?;
-        self.shared.limit(steps, self.interrupt.clone());
-        let (took, result) = self.engine.run(&mut prepared, &[], &self.bounds);
-        self.shared.lift();
+        // It reads each row once: of what its steps may count, the bytes of the database are the bound.
+        self.shared.limit(Allowance {
+            steps: call.steps.unwrap_or(u64::MAX),
+            effort: self.bounds.steps,
+            weight: 1,
+            interrupt: self.interrupt.clone(),
+        });
+        let (took, result) = self.engine.run(&mut prepared, &[], &self.bounds, self.bounds.value_bytes);
+        let charged = self.shared.lift();
         work.steps += took.steps;
+        work.effort += took.steps + charged;
         work.scanned += took.scanned;
         work.sorts += took.sorts;
         result.map(|_| ())
@@ -120,9 +131,8 @@ impl Database {
         }
         // All tables that refer to one of them are among them.
         self.engine.check_references(false)?;
-        let steps = call.steps.unwrap_or(u64::MAX).min(self.bounds.steps);
         let emptied = tables.iter().try_for_each(|name| {
-            self.counted(&format!("DELETE FROM {} WHERE TRUE", quoted(name)), steps, work)
+            self.counted(&format!("DELETE FROM {} WHERE TRUE", quoted(name)), call, work)
         });
         self.engine.check_references(true)?;
         let wrote = {

@@ -47,7 +47,8 @@ fn who_waits_for_a_statement_that_fails_comes_before_who_arrives_until_it_is_pai
     let (sched, live) = live(|settings| settings.cores = 8);
     // A long failure: it has its locks no longer, while it takes its time.
     let failing = "SELECT 1 / (count(*) - 1000) FROM stock";
-    let (update, failing) = (prepare(&live, FIRST).expect("it parses"), prepare(&live, failing).expect("too"));
+    let (update, failing) =
+        (prepare(&live, FIRST).expect("it parses"), prepare(&live, failing).expect("too"));
     let holder = {
         let (live, update) = (Rc::clone(&live), Arc::clone(&update));
         let sleeper = sched.clone();
