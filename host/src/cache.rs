@@ -49,6 +49,8 @@ pub struct Cache {
     pub flights: Option<Rc<Flights>>,
     /// What clients have met.
     pub clients: Cell<ClientCounts>,
+    /// No more requests are made.
+    is_over: Cell<bool>,
     /// Commands that have arrived.
     executed: Cell<u64>,
     /// The faults that have it, in the order in which they came.
@@ -100,6 +102,7 @@ impl Caches {
                 store,
                 flights,
                 clients: Cell::default(),
+                is_over: Cell::new(false),
                 executed: Cell::new(0),
                 troubles: RefCell::default(),
                 attributes: Default::default(),
@@ -125,6 +128,11 @@ impl Caches {
         })
     }
 
+    /// No more requests are made. What is asked from now on is in no rate.
+    pub fn requests_end(&self) {
+        self.all.iter().for_each(|cache| cache.is_over.set(true));
+    }
+
     /// What was asked of each, in the order of the topology, until the instant `now`.
     pub fn accounts(&self, now: Nanos) -> Vec<CacheAccount> {
         self.all.iter().map(|cache| cache.account(now)).collect()
@@ -142,6 +150,12 @@ impl Caches {
 }
 
 impl Cache {
+    /// A client sends a command.
+    pub fn asked(&self) {
+        let late = u64::from(self.is_over.get());
+        self.note(|clients| (clients.commands, clients.late) = (clients.commands + 1, clients.late + late));
+    }
+
     /// A command has arrived.
     pub fn arrived(&self) {
         self.executed.set(self.executed.get() + 1);

@@ -220,6 +220,11 @@ impl Databases {
         accounts
     }
 
+    /// No more requests are made. What is asked from now on is in no rate.
+    pub fn requests_end(&self) {
+        self.live.iter().for_each(|live| live.requests_end());
+    }
+
     /// Takes the databases out of a world that is over, in the order of the topology.
     pub async fn take(&self) -> Vec<Database> {
         let mut taken = Vec::with_capacity(self.live.len());

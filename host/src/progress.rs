@@ -76,6 +76,8 @@ struct Shared {
     course: Course,
     /// Of each world.
     seen: Vec<[AtomicU64; 4]>,
+    /// Grows as long as any world goes on.
+    beats: AtomicU64,
 }
 
 impl Progress {
@@ -83,7 +85,7 @@ impl Progress {
     /// once [`Line::show`] is called.
     pub fn new(course: Course, wanted: bool) -> Self {
         let seen = (0..course.worlds).map(|_| Default::default()).collect();
-        let shared = Arc::new(Shared { course, seen });
+        let shared = Arc::new(Shared { course, seen, beats: AtomicU64::new(0) });
         let told = Arc::clone(&shared);
         let style = ProgressStyle::with_template("{line}").expect("the template is valid");
         let style = style.with_key("line", move |_: &_, to: &mut dyn std::fmt::Write| {
@@ -111,13 +113,23 @@ impl Progress {
         }
     }
 
+    /// A number that grows as long as the simulation goes on, for other threads.
+    pub fn beats(&self) -> impl Fn() -> u64 + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.beats.load(Ordering::Relaxed)
+    }
+
     /// An idle moment of the core: a good time to leave the numbers behind.
     pub fn beat(&self, seen: impl FnOnce() -> Seen) {
         let beats = self.beats.get().wrapping_add(1);
         self.beats.set(beats);
         // Whether the line is hidden takes a lock to tell.
         let Course { is_virtual, is_watched, .. } = self.shared.course;
-        if is_virtual && !beats.is_multiple_of(BEATS) || self.line.0.is_hidden() && !is_watched {
+        if is_virtual && !beats.is_multiple_of(BEATS) {
+            return;
+        }
+        self.shared.beats.fetch_add(1, Ordering::Relaxed);
+        if self.line.0.is_hidden() && !is_watched {
             return;
         }
         let Seen { simulated, requests, errors, spans } = seen();

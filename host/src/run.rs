@@ -12,6 +12,7 @@ mod chosen;
 mod compile;
 mod control;
 mod counterfactual;
+mod drain;
 mod drive;
 mod event;
 mod exporters;

@@ -7,6 +7,7 @@ mod broker;
 mod conventions;
 mod counts;
 mod group;
+mod growth;
 mod log;
 mod partitioner;
 
@@ -20,10 +21,11 @@ use crate::model::{self, MessagingSystem, Model, Nanos};
 use crate::rng::Key;
 
 use conventions::Conventions;
+use growth::Growth;
 
 pub use conventions::{Described, Operation, of_message};
 pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
-pub use group::{Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
+pub use group::{Absence, Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
 pub use log::{Full, Log};
 
 /// A message.
@@ -132,6 +134,8 @@ pub struct Topics {
     consumers: Vec<Conventions>,
     /// Calls and messages may be this deep.
     depth: u32,
+    /// How many messages were sent, and how many may be.
+    pub growth: Growth,
     listener: OnceCell<Rc<dyn Listener>>,
 }
 
@@ -154,6 +158,7 @@ impl Topics {
             depth,
             logs: topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
             groups: subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
+            growth: Growth::default(),
             listener: OnceCell::new(),
         }
     }
@@ -240,6 +245,7 @@ impl Topics {
             again.into_iter().for_each(|again| _ = log.append(partition, again, done, now));
             offset
         };
+        self.growth.sends();
         let (_, end) = self.logs[topic].borrow().range(partition);
         for group in self.groups_at(topic) {
             group.borrow_mut().grew(partition, end);
@@ -262,6 +268,7 @@ impl Topics {
     /// time: requests of the command line alone end as soon as the last has its answer. Only the first time
     /// counts.
     pub fn requests_end(&self, is_lag_told: bool) {
+        self.logs.iter().for_each(|log| log.borrow_mut().requests_end());
         self.groups.iter().for_each(|group| group.borrow_mut().requests_end(is_lag_told));
     }
 

@@ -177,6 +177,7 @@ impl Bus {
     /// The answer to one too many.
     pub fn admit(self: &Rc<Self>, entry: Entry) -> Result<Admitted, Response> {
         self.entered.set(self.entered.get() + 1);
+        self.callee.host.topics.growth.begins();
         let number = self.number(entry.identity);
         let now = self.now();
         let mut ticket = self.callee.stats.calling(None, Some(entry.to));

@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::rng::Key;
 use crate::sched::NEVER;
 use crate::telemetry::record::ResourceId;
+use crate::topic::Absence;
 
 use super::visit::Visit;
 use active::{ActiveFault, State, Striker};
@@ -132,6 +133,14 @@ impl ReplicaFaults {
         self.active.borrow().iter().map(ActiveFault::down_until).max().unwrap_or_default()
     }
 
+    /// The fault that lets nothing be heard of its process, if one does: the last that has begun.
+    pub fn absence(&self) -> Option<Absence> {
+        let (now, active) = (self.now(), self.active.borrow());
+        let is_silent = |fault: &&ActiveFault| fault.is_down(now) || matches!(fault.state, State::Paused);
+        let by = &active.iter().rfind(is_silent)?.by;
+        Some(Absence { fault: by.rule.index, window: by.window })
+    }
+
     /// How many of `workers` are taken.
     pub fn taken(&self, workers: u32) -> u32 {
         let now = self.now();
@@ -161,7 +170,7 @@ impl ReplicaFaults {
         match fault {
             ReplicaFault::Crash { restart } => {
                 let restart = restart.sample(&mut self.key(rule).with(1).stream());
-                self.struck(&by, None, Drawn::Delay(restart));
+                self.replica_struck(&by, Drawn::Delay(restart));
                 self.crash(by, restart, None)
             }
             ReplicaFault::RestartLoop { up, .. } => {
@@ -171,6 +180,7 @@ impl ReplicaFaults {
                 ProcessFate::Lives
             }
             ReplicaFault::Down => {
+                rule.has_killed();
                 self.strike_all(&by, None);
                 self.begin(by, State::DownUntil(NEVER));
                 ProcessFate::Dies
@@ -214,6 +224,7 @@ impl ReplicaFaults {
         let is_left =
             |fault: &ActiveFault| fault.by.rule.is_active() && !fault.is_of(&by.rule) || fault.is_down(now);
         self.active.borrow_mut().retain(is_left);
+        by.rule.has_killed();
         self.strike_all(&by, known);
         self.begin(by, State::DownUntil(now.saturating_add(restart)));
         ProcessFate::Dies
@@ -231,7 +242,8 @@ impl ReplicaFaults {
         };
         let Some(lasting) = lasting else { return ProcessFate::Lives };
         let by = Striker::now(rule, fault.signs());
-        self.struck(&by, None, Drawn::Delay(lasting));
+        rule.has_killed();
+        self.replica_struck(&by, Drawn::Delay(lasting));
         self.strike_all(&by, None);
         ProcessFate::Dies
     }
@@ -323,15 +335,18 @@ impl ReplicaFaults {
         }
     }
 
-    /// Notes that a fault has struck a request, or the replica.
+    /// Notes that a fault has struck the replica itself.
+    fn replica_struck(&self, Striker { rule, window, .. }: &Striker, drawn: Drawn) {
+        let replica = (self.service, self.replica, self.resource);
+        self.ledger.fired(Firing::of_replica(rule, replica, *window, self.now(), drawn));
+    }
+
+    /// Notes that a fault has struck a request, messages, or a run of a job.
     fn struck(&self, by: &Striker, request: Option<RequestRef>, drawn: Drawn) {
         let Striker { rule, window, signs } = by;
         rule.acted();
         let now = self.now();
-        let Some(request) = request else {
-            let replica = (self.service, self.replica, self.resource);
-            return self.ledger.fired(Firing::of_replica(rule, replica, *window, now, drawn));
-        };
+        let Some(request) = request else { return self.replica_struck(by, drawn) };
         let site = Site {
             service: self.service,
             replica: Some(self.replica),

@@ -18,6 +18,8 @@ pub struct CacheAccount {
 pub struct ClientCounts {
     /// Commands that were sent.
     pub commands: u64,
+    /// Of those, the ones that were sent when no more requests were made.
+    pub late: u64,
     /// Of those, the ones without an answer: too late, or refused.
     pub unanswered: u64,
     /// Lookups that have waited for an entry that another request was making.
@@ -34,6 +36,7 @@ impl CacheAccount {
         mine.expired += theirs.expired;
         let (mine, theirs) = (&mut self.clients, &other.clients);
         mine.commands += theirs.commands;
+        mine.late += theirs.late;
         mine.unanswered += theirs.unanswered;
         mine.waited += theirs.waited;
         self.keys += other.keys;

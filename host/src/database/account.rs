@@ -53,17 +53,19 @@ pub struct PoolAccount {
 }
 
 impl Statements {
-    /// A statement has ended, after `took` nanoseconds of which it waited for locks for `locked`.
+    /// A statement has ended, after `took` nanoseconds of which it waited for locks for `locked`. One that is
+    /// late began when no more requests were made.
     pub fn note(
         &mut self,
         summary: &str,
-        took: Nanos,
+        (took, is_late): (Nanos, bool),
         error: Option<&'static str>,
         work: Work,
         locked: Nanos,
     ) {
         let account = self.of(summary);
         account.calls.note(took, error.map(Cow::Borrowed));
+        account.calls.late += u64::from(is_late);
         account.scanned += work.scanned;
         account.lock_waits += u64::from(locked > 0);
         account.lock_waited += u128::from(locked);

@@ -21,7 +21,7 @@ use super::slots::Slots;
 use crate::model::{self, Nanos};
 use crate::process::Process;
 use crate::rng::Key;
-use crate::sched::{self, Sched};
+use crate::sched::{self, NEVER, Sched};
 use trouble::Trouble;
 
 pub use open::Open;
@@ -52,6 +52,8 @@ pub struct Live {
     summaries: RefCell<IndexSet<Box<str>, FxBuildHasher>>,
     /// What was asked of it.
     asked: RefCell<Statements>,
+    /// Since when no more requests are made.
+    over: Cell<Nanos>,
     engine: Engine,
     cores: Rc<Slots>,
     /// Connections that clients have.
@@ -139,6 +141,7 @@ impl Live {
             number,
             summaries: RefCell::default(),
             asked: RefCell::default(),
+            over: Cell::new(NEVER),
             cores: Slots::new(settings.cores),
             engine: Engine::new(engine, sched, &settings.name),
             settings,
@@ -165,7 +168,13 @@ impl Live {
         error: Option<&'static str>,
         (work, locked): (Work, Nanos),
     ) {
-        self.asked.borrow_mut().note(summary, took, error, work, locked);
+        let is_late = self.sched.now().saturating_sub(took) > self.over.get();
+        self.asked.borrow_mut().note(summary, (took, is_late), error, work, locked);
+    }
+
+    /// No more requests are made. What is asked from now on is in no rate. Only the first time counts.
+    pub fn requests_end(&self) {
+        self.over.set(self.over.get().min(self.sched.now()));
     }
 
     /// What was asked of it, without the pools of its clients.

@@ -66,7 +66,8 @@ impl Suppression {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     pub name: String,
-    /// Requests that met target and conditions while the fault was active.
+    /// Requests, messages and runs of jobs that met target and conditions while the fault was active; of a
+    /// fault that strikes none of these: what it strikes.
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,
@@ -74,17 +75,25 @@ pub struct Account {
     pub suppressed: [u64; Suppression::ALL.len()],
     /// How often it has become active.
     pub windows: u64,
+    /// Processes of replicas that it has ended.
+    pub deaths: u64,
     /// The natural logarithm of the chance that its draws spare all that they have spared:
     /// of n requests with probability p it is n ln(1 - p).
     pub luck: f64,
 }
 
 impl Account {
+    /// Whether anything is other by it.
+    pub const fn has_done_anything(&self) -> bool {
+        self.injected > 0 || self.deaths > 0
+    }
+
     /// Adds what the same fault has done in another world.
     pub fn merge(&mut self, other: &Self) {
         self.matched += other.matched;
         self.injected += other.injected;
         self.windows += other.windows;
+        self.deaths += other.deaths;
         self.luck += other.luck;
         for (mine, theirs) in self.suppressed.iter_mut().zip(other.suppressed) {
             *mine += theirs;

@@ -25,6 +25,8 @@ pub const BAGGAGE: &str = "simhost-fault";
 pub struct Count {
     pub matched: Cell<u64>,
     pub injected: Cell<u64>,
+    /// Processes of replicas that it has ended.
+    pub deaths: Cell<u64>,
     suppressed: [Cell<u64>; Suppression::ALL.len()],
     /// For `fail-first`, in this window.
     first: Cell<u64>,

@@ -242,6 +242,11 @@ impl Rule {
         self.count.injected.set(self.count.injected.get() + 1);
     }
 
+    /// It has ended the process of a replica. Whom that strikes is counted apart.
+    pub fn has_killed(&self) {
+        self.count.deaths.set(self.count.deaths.get() + 1);
+    }
+
     /// Whether it matches a request, whose route is one of its own.
     pub fn meets(&self, candidate: &Candidate<'_>) -> bool {
         self.is_target(candidate) && self.conditions.iter().all(|condition| condition.holds(candidate))
@@ -271,6 +276,7 @@ impl Rule {
             injected: self.count.injected.get(),
             suppressed: self.count.suppressed(),
             windows: self.windows.get(),
+            deaths: self.count.deaths.get(),
             luck: self.count.luck(),
         }
     }

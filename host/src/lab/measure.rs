@@ -214,8 +214,12 @@ const GROUP: &[Measure] = &[
 const JOB: &[Measure] =
     &[plain("runs", "count"), plain("skipped", "skipped"), plain("in-flight", "in_flight")];
 
-const FAULT: &[Measure] =
-    &[plain("matched", "matched"), plain("injected", "injected"), plain("windows", "windows")];
+const FAULT: &[Measure] = &[
+    plain("matched", "matched"),
+    plain("injected", "injected"),
+    plain("windows", "windows"),
+    plain("deaths", "deaths"),
+];
 
 const RUN: &[Measure] = &[
     plain("requests", "requests"),

@@ -15,7 +15,7 @@ pub struct CacheRow {
     pub cache: String,
     /// Commands that were sent to it.
     pub commands: u64,
-    /// Those for each second of the run's `duration_ns`.
+    /// Those that were sent while requests were made, for each second of that time: the run's `duration_ns`.
     pub rate: f64,
     /// Of those, the ones without an answer: refused, or not answered within the cache's `timeout`.
     pub unanswered: u64,
@@ -39,12 +39,12 @@ pub fn rows(accounts: Vec<CacheAccount>, over: Nanos) -> Vec<CacheRow> {
     let seconds = over as f64 / 1e9;
     let row = |CacheAccount { name, store, clients, keys, bytes }: CacheAccount| {
         let StoreCounts { hits, misses, evicted, expired } = store;
-        let ClientCounts { commands, unanswered, waited } = clients;
+        let ClientCounts { commands, late, unanswered, waited } = clients;
         let lookups = hits + misses;
         CacheRow {
             cache: name,
             commands,
-            rate: if over == 0 { 0.0 } else { commands as f64 / seconds },
+            rate: if over == 0 { 0.0 } else { (commands - late) as f64 / seconds },
             unanswered,
             hits,
             misses,

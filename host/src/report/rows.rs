@@ -166,8 +166,8 @@ pub struct LoadRow {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FaultRow {
     pub name: String,
-    /// Requests that met its target and its conditions while it was active; of faults
-    /// that strike no requests: replicas, or records.
+    /// Requests, messages and runs of jobs that met its target and its conditions while it was
+    /// active; of a fault that strikes none of these: what it strikes, such as records.
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,
@@ -176,6 +176,8 @@ pub struct FaultRow {
     pub suppressed: BTreeMap<String, u64>,
     /// How often it has become active.
     pub windows: u64,
+    /// Processes of replicas that it has ended.
+    pub deaths: u64,
     /// The natural logarithm of the chance that its draws spare all that they have spared.
     #[serde(skip)]
     pub luck: f64,
@@ -190,6 +192,7 @@ impl FaultRow {
     /// the fault is called.
     pub fn warning(&self, name: &str) -> Option<String> {
         match self {
+            Self { deaths: 1.., .. } => None,
             Self { matched: 0, windows: 0, .. } => {
                 Some(format!("{name} was never active: its window did not open during the run"))
             }
@@ -370,6 +373,7 @@ impl From<fault::Account> for FaultRow {
             injected: account.injected,
             suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
             windows: account.windows,
+            deaths: account.deaths,
             luck: account.luck,
         }
     }

@@ -196,7 +196,7 @@ impl Report {
 
 /// `fault slow: matched 120, injected 58, suppressed 62 (probability), in 3 windows`
 fn line(fault: &FaultRow) -> String {
-    let FaultRow { name, matched, injected, suppressed, windows, .. } = fault;
+    let FaultRow { name, matched, injected, suppressed, windows, deaths, .. } = fault;
     let mut line = format!("fault {name}: matched {}, injected {}", count(*matched), count(*injected));
     let spared: u64 = suppressed.values().sum();
     if spared > 0 {
@@ -205,6 +205,9 @@ fn line(fault: &FaultRow) -> String {
             _ => suppressed.iter().map(|(why, times)| format!("{why} {}", count(*times))).collect(),
         };
         write!(line, ", suppressed {} ({})", count(spared), reasons.join(", ")).expect(INFALLIBLE);
+    }
+    if *deaths > 0 {
+        write!(line, ", {}", counted(*deaths, "death")).expect(INFALLIBLE);
     }
     if *windows > 1 {
         write!(line, ", in {}", counted(*windows, "window")).expect(INFALLIBLE);

@@ -17,7 +17,7 @@ pub struct TopicRow {
     pub partitions: u32,
     /// Messages that it took.
     pub published: u64,
-    /// Those for each second of the run's `duration_ns`.
+    /// Those that it took while requests were made, for each second of that time: the run's `duration_ns`.
     pub rate: f64,
     /// Of their keys, headers and bodies.
     pub bytes: u64,
@@ -43,7 +43,7 @@ pub struct GroupRow {
     pub redelivered: u64,
     /// Messages that are done.
     pub done: u64,
-    /// Those for each second of the run's `duration_ns`.
+    /// Those that were done while requests were made, for each second of that time: the run's `duration_ns`.
     pub rate: f64,
     /// Messages that were given up: as the guest rejected them, and after too many deliveries.
     pub rejected: u64,
@@ -74,7 +74,8 @@ pub fn rows(model: &Model, accounts: Vec<TopicAccount>, duration: Nanos) -> Vec<
     let seconds = duration as f64 / 1e9;
     let rate = |count: u64| if duration == 0 { 0.0 } else { count as f64 / seconds };
     let group = |GroupAccount { group, service, counts, lag }: GroupAccount| {
-        let GroupCounts { delivered, redelivered, done, rejected, exhausted, dead_letters, .. } = counts;
+        let GroupCounts { delivered, redelivered, done, late, rejected, exhausted, dead_letters, .. } =
+            counts;
         let GroupCounts { missed, revoked, rebalances, largest_lag, lag_at_end, ages, .. } = counts;
         let ages = ages.unwrap_or_default();
         GroupRow {
@@ -83,7 +84,7 @@ pub fn rows(model: &Model, accounts: Vec<TopicAccount>, duration: Nanos) -> Vec<
             delivered,
             redelivered,
             done,
-            rate: rate(done),
+            rate: rate(done - late),
             rejected,
             exhausted,
             dead_letters,
@@ -101,12 +102,12 @@ pub fn rows(model: &Model, accounts: Vec<TopicAccount>, duration: Nanos) -> Vec<
         }
     };
     let row = |TopicAccount { name, partitions, counts, kept, groups }: TopicAccount| {
-        let TopicCounts { published, bytes, refused, dropped, expired } = counts;
+        let TopicCounts { published, late, bytes, refused, dropped, expired } = counts;
         TopicRow {
             topic: name,
             partitions,
             published,
-            rate: rate(published),
+            rate: rate(published - late),
             bytes,
             refused,
             dropped,

@@ -117,7 +117,7 @@ impl Counterfactual<'_> {
             let fault = self.model.faults.iter().find(|fault| fault.name == name);
             fault.is_some_and(|fault| fault.effect.may_change_requests())
         };
-        done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
+        done.faults.iter().filter(|account| account.has_done_anything() && changing(&account.name)).count()
     }
 
     /// How many runs without a fault are to be made, if any are.

@@ -14,21 +14,15 @@ use crate::bus::{Bus, External, NodeCode};
 use crate::ingress::{self, Inbound, Ingress};
 use crate::jobs::{JobStats, Jobs};
 use crate::load::{LoadStats, Loads, Surroundings, Transport};
-use crate::model::{Model, Nanos};
+use crate::model::Model;
 use crate::sched::{NEVER, Sched};
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
+use super::drain::Drain;
 use super::event::RunEvent;
 use super::requests::{self, Reply};
-use super::{Options, RunError, first};
-
-/// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
-const DRAIN: Nanos = 10_000_000_000;
-
-/// A group that is done with no message for this long, after the last request, never will be: its members die
-/// before they get any, for example. Simulated nanoseconds.
-const STUCK: Nanos = 3_600_000_000_000;
+use super::{Failure, Options, RunError, first};
 
 /// What a run has done when it has been driven to its end.
 #[derive(Debug, Default)]
@@ -38,6 +32,8 @@ pub struct Driven {
     pub loads: Vec<(String, LoadStats)>,
     /// In the order of the topology.
     pub jobs: Vec<JobStats>,
+    /// Why not all that was under way is done, if something is wrong with it.
+    pub left: Option<Failure>,
 }
 
 /// What makes requests and begins jobs by itself.
@@ -83,36 +79,19 @@ impl Drive<'_> {
         network: &Runtime,
         on_event: &mut impl FnMut(RunEvent),
     ) -> Result<Driven, RunError> {
-        self.bus.stats().requests_begin(self.sched.now());
+        let start = self.sched.now();
+        self.bus.stats().requests_begin(start);
         let replies = self.send(on_event).await;
+        let is_served = listener.is_some();
         let going = match listener {
             Some(listener) => self.serve(listener, network, on_event).await?,
             None => self.wait(on_event).await,
         };
         (self.drains)();
-        if self.sched.is_virtual() {
-            self.drained().await;
-        } else {
-            select(pin!(self.sched.drained()), self.sched.sleep(DRAIN)).await;
-        }
-        Ok(Driven { replies, loads: going.loads.snapshot(), jobs: going.jobs.snapshot() })
-    }
-
-    /// Waits for all that is under way, in virtual time: patience costs nothing, where there is an end.
-    async fn drained(&self) {
-        let topics = &self.bus.host().topics;
-        let mut drained = pin!(self.sched.drained());
-        while !topics.groups().is_empty() {
-            let before = topics.settled();
-            let waited = select(drained.as_mut(), self.sched.sleep(STUCK)).await;
-            if matches!(waited, Either::Left(_)) {
-                return;
-            }
-            if topics.lag() > 0 && topics.settled() == before {
-                return;
-            }
-        }
-        drained.await;
+        let Self { bus, sched, stop, .. } = self;
+        // Who serves is told to stop by the clock as well.
+        let left = Drain { bus, sched, network, stop, is_stop_a_signal: !is_served, start }.run().await;
+        Ok(Driven { replies, loads: going.loads.snapshot(), jobs: going.jobs.snapshot(), left })
     }
 
     /// Sends the requests of the command line, one after the other, until it is told to stop.
@@ -176,7 +155,9 @@ impl Drive<'_> {
                 self.sched.sleep_until(until).await;
             }
         };
-        if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
+        if let Either::Right(_) = select(pin!(over), pin!(self.told())).await
+            && *self.stop.borrow()
+        {
             on_event(RunEvent::Draining);
         }
         self.requests_end(takes_time);
@@ -234,14 +215,18 @@ impl Drive<'_> {
 
     /// Nothing more comes in. What did has come over some time, or was asked for by the command line alone.
     fn requests_end(&self, takes_time: bool) {
+        let host = self.bus.host();
         self.bus.stats().requests_end(self.sched.now());
-        self.bus.host().topics.requests_end(takes_time);
+        host.topics.requests_end(takes_time);
+        host.databases.requests_end();
+        host.caches.requests_end();
     }
 
-    /// Waits until it is told to stop.
+    /// Waits until it is told to stop, or messages have led to too many.
     async fn told(&self) {
         // The sender lives as long as the network does.
-        self.stop.subscribe().wait_for(|stop| *stop).await.ok();
+        let mut stop = self.stop.subscribe();
+        select(pin!(stop.wait_for(|stop| *stop)), pin!(self.bus.host().topics.growth.over())).await;
     }
 }
 

@@ -78,7 +78,7 @@ impl Plan {
         let mut listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
-        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.patience());
+        let signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.patience());
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
@@ -90,7 +90,7 @@ impl Plan {
         let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
         // Traces, log lines and the answers to requests are for the same eyes.
         let is_free = show != Show::Traces && !options.destinations.logs_on_stderr();
-        let is_shown = !is_part && is_free && options.requests.is_empty();
+        let is_shown = !is_part && is_free && !at_the_end;
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let mut truth = Truth::open(&options, &model, &loaded, (&resources, &firsts)).map_err(refused)?;
         let digest = digest(&options, &telemetry, clock.now());
@@ -103,10 +103,10 @@ impl Plan {
             Pipeline::start(Arc::clone(&resources), exporters, digest, pace, telemetry.batching)?;
         let course = watchers::course(&options, &model, &pipeline, own.is_some(), watch);
         let progress = Progress::new(course, is_shown);
+        signals.watch(progress.beats());
         own.observe(&options, &telemetry, otlp, &pipeline, &progress);
-        let unread = Unread::new(Arc::clone(&stop));
+        let (unread, shortage) = (Unread::new(Arc::clone(&stop)), Shortage::default());
         let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
-        let shortage = Shortage::default();
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         watchers::spawn_page_watcher(&network, clashes.as_ref(), &on_event);
         network.spawn(watchers::show_later(progress.line()));

@@ -9,6 +9,7 @@ mod cycles;
 mod exports;
 mod faults;
 mod links;
+mod rings;
 mod routes;
 mod statements;
 mod stores;
@@ -47,6 +48,7 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     problems.extend(traffic::problems(&run));
     problems.extend(faults::problems(&run));
     problems.extend(subscriptions::problems(&run));
+    problems.extend(rings::problems(&run));
     problems.extend(stores::problems(&run));
     problems
 }

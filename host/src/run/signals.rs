@@ -17,10 +17,14 @@ use crate::clock;
 /// What a shell says of a process that ctrl-c has ended: 128 + SIGINT.
 pub const INTERRUPTED: i32 = 130;
 
+type Beats = Box<dyn Fn() -> u64 + Send>;
+
 /// What is told to stop, and how long it may take.
 struct Run {
     stop: Arc<watch::Sender<bool>>,
     at_most: Duration,
+    /// How far its simulation is: a number that grows as long as that goes on.
+    beats: Option<Beats>,
 }
 
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
@@ -64,13 +68,22 @@ fn outlive_large_files() {
 /// `at_most` later is ended.
 pub fn stop_on_signal(stop: Arc<watch::Sender<bool>>, at_most: Duration) -> Guard {
     catch();
-    *run() = Some(Run { stop, at_most });
+    *run() = Some(Run { stop, at_most, beats: None });
     Guard(())
 }
 
 /// See [`stop_on_signal`].
 #[derive(Debug)]
 pub struct Guard(());
+
+impl Guard {
+    /// `beats` tells how far the simulation is: a number that grows as long as that goes on.
+    pub fn watch(&self, beats: impl Fn() -> u64 + Send + 'static) {
+        if let Some(run) = &mut *run() {
+            run.beats = Some(Box::new(beats));
+        }
+    }
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -90,19 +103,31 @@ fn obey() -> Option<Duration> {
     }
 }
 
-/// Ends a run that does not end: something that it writes to takes nothing, most likely.
+/// Ends a run that does not end, and says what has held it up.
 async fn quit_after(at_most: Duration) {
+    /// A simulation that goes on beats more often.
+    const BEAT: Duration = Duration::from_millis(500);
     tokio::time::sleep(at_most).await;
+    let beats = || run().as_ref().and_then(|run| Some(run.beats.as_ref()?()));
+    let before = beats();
+    tokio::time::sleep(BEAT).await;
+    let (why, help) = if beats() > before {
+        ("it still simulates what was under way", "send the signal twice to end a run at once")
+    } else {
+        (
+            "what it writes to takes nothing",
+            "see to it that what it writes to is read, or send the signal twice",
+        )
+    };
+    let took = clock::show(clock::nanos(at_most));
     // Standard error may be what takes nothing.
-    let said = format!(
-        "error: the run is not over {} after it was told to stop\n  help: see to it that what it writes to is \
-         read, or send the signal twice\n",
-        clock::show(clock::nanos(at_most))
-    );
+    let said =
+        format!("error: the run is not over {took} after it was told to stop: {why}\n  help: {help}\n");
     thread::spawn(move || std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()));
     tokio::time::sleep(Duration::from_millis(100)).await;
     std::process::exit(INTERRUPTED);
 }
+
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,

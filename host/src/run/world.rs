@@ -165,15 +165,15 @@ impl World<'_> {
         };
         let mut driving = Box::pin(drive.run(self.listener, network, &mut tell));
         let driven = sched.block_on(driving.as_mut(), idle);
-        let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
-        let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
-        let caches = bus.host().caches.accounts(sched.now());
+        let (now, tasks) = (sched.now(), sched.tasks() as u64);
+        let (simulated, accounts) = (now - start, bus.stats().close(now));
+        let (topics, caches) = (bus.host().topics.accounts(), bus.host().caches.accounts(now));
         bus.collect_last();
         bus.end_faults();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
-        let Driven { replies, loads, jobs } = match driven {
+        let Driven { replies, loads, jobs, left } = match driven {
             Ok(driven) => {
                 drop(driving);
                 driven?
@@ -186,6 +186,7 @@ impl World<'_> {
                 sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
             }
         };
+        halted.extend(left);
         let engines = if options.keeps_databases { databases(&sched, &bus) } else { Vec::new() };
         recorder.finish();
         bus.faults().ledger.finish();

@@ -7,6 +7,8 @@ use crate::tally::Tally;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicCounts {
     pub published: u64,
+    /// Of those, the ones that came when no more requests were made.
+    pub late: u64,
     /// Of keys, headers and bodies.
     pub bytes: u64,
     /// Not taken, as the partition was full.
@@ -24,6 +26,8 @@ pub struct GroupCounts {
     pub delivered: u64,
     pub redelivered: u64,
     pub done: u64,
+    /// Of those, the ones that were done when no more requests were made.
+    pub late: u64,
     /// Given up: the guest did not want them, or failed too often.
     pub rejected: u64,
     pub exhausted: u64,
@@ -74,8 +78,9 @@ pub struct GroupAccount {
 impl TopicAccount {
     /// Takes in what the same topic has seen in another world.
     pub fn merge(&mut self, other: &Self) {
-        let TopicCounts { published, bytes, refused, dropped, expired } = &other.counts;
+        let TopicCounts { published, late, bytes, refused, dropped, expired } = &other.counts;
         self.counts.published += published;
+        self.counts.late += late;
         self.counts.bytes += bytes;
         self.counts.refused += refused;
         self.counts.dropped += dropped;
@@ -93,6 +98,7 @@ impl GroupCounts {
         self.delivered += other.delivered;
         self.redelivered += other.redelivered;
         self.done += other.done;
+        self.late += other.late;
         self.rejected += other.rejected;
         self.exhausted += other.exhausted;
         self.dead_letters += other.dead_letters;

@@ -5,6 +5,7 @@
 //! than the missing heartbeats. A partition has one delivery at a time: what comes behind waits until it is
 //! settled.
 
+mod absence;
 mod hold;
 mod members;
 
@@ -17,6 +18,7 @@ use super::counts::{GroupAccount, GroupCounts};
 use super::log::Log;
 use super::{Fate, Message, Record};
 
+pub use absence::Absence;
 pub use hold::Hold;
 use members::Member;
 
@@ -41,6 +43,10 @@ pub struct Group {
     revoked_by: Option<Hold>,
     /// What keeps it from consuming, or has: the last time of each fault.
     holds: Vec<Hold>,
+    /// By partition, what keeps it from its member, or has: the last time.
+    kept: Vec<Option<Hold>>,
+    /// The fault that has taken the last member away.
+    last_by: Option<Absence>,
     pub(super) counts: GroupCounts,
 }
 
@@ -150,6 +156,8 @@ impl Group {
             epoch: 0,
             revoked_by: None,
             holds: Vec::new(),
+            kept: vec![None; partitions as usize],
+            last_by: None,
             counts: GroupCounts::default(),
         }
     }
@@ -201,6 +209,7 @@ impl Group {
     pub(super) fn next(&mut self, log: &Log, partition: u32, now: Nanos) -> Next {
         self.expire(now);
         self.skip(log, partition);
+        self.attend(partition, now);
         let cursor = self.cursors[partition as usize];
         if cursor.busy.is_some() || cursor.next == cursor.end || self.members.is_empty() {
             return Next::Idle;
@@ -328,6 +337,7 @@ impl Group {
             }
             Outcome::Done => {
                 counts.done += count;
+                counts.late += if self.is_fed { 0 } else { count };
                 delivery.records.iter().for_each(|record| counts.note_age(now - record.published));
                 false
             }

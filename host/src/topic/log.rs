@@ -12,6 +12,9 @@ use super::{Record, partitioner};
 /// any case.
 const TOPIC_BYTES_AT_MOST: u64 = 1 << 30;
 
+/// What a message takes there beside its key, headers and body: bytes.
+const BYTES_OF_EACH: u64 = 512;
+
 /// A partition is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -21,8 +24,10 @@ pub struct Full;
 pub struct Log {
     pub settings: model::Topic,
     partitions: Vec<Partition>,
-    /// What the records of all partitions take together.
+    /// What the records of all partitions take together, with [`BYTES_OF_EACH`].
     bytes: u64,
+    /// More requests are made.
+    is_fed: bool,
     pub(super) counts: TopicCounts,
 }
 
@@ -52,7 +57,13 @@ impl Partition {
 impl Log {
     pub fn new(settings: &model::Topic) -> Self {
         let partitions = (0..settings.partitions).map(|_| Partition::default()).collect();
-        Self { settings: settings.clone(), partitions, bytes: 0, counts: TopicCounts::default() }
+        Self {
+            settings: settings.clone(),
+            partitions,
+            bytes: 0,
+            is_fed: true,
+            counts: TopicCounts::default(),
+        }
     }
 
     /// The partition of a message with this key.
@@ -95,12 +106,13 @@ impl Log {
             while of.oldest < done
                 && let Some(size) = of.pop()
             {
-                self.bytes -= size;
+                self.bytes -= size + BYTES_OF_EACH;
             }
         }
         let is_full = |of: &Partition, all: u64| {
             let count = of.records.len() as u64;
-            let has_no_room = of.bytes + size > retain.bytes || all + size > TOPIC_BYTES_AT_MOST;
+            let takes = all + size + BYTES_OF_EACH;
+            let has_no_room = of.bytes + size > retain.bytes || takes > TOPIC_BYTES_AT_MOST;
             count >= retain.messages || count > 0 && has_no_room
         };
         if self.settings.overflow == Overflow::Refuse && is_full(of, self.bytes) {
@@ -110,16 +122,22 @@ impl Log {
         while is_full(of, self.bytes)
             && let Some(size) = of.pop()
         {
-            self.bytes -= size;
+            self.bytes -= size + BYTES_OF_EACH;
             self.counts.dropped += 1;
         }
         let offset = of.end();
         of.bytes += size;
-        self.bytes += size;
+        self.bytes += size + BYTES_OF_EACH;
         of.records.push_back(record);
         self.counts.published += 1;
+        self.counts.late += u64::from(!self.is_fed);
         self.counts.bytes += size;
         Ok(offset)
+    }
+
+    /// No more requests are made.
+    pub(super) const fn requests_end(&mut self) {
+        self.is_fed = false;
     }
 
     /// What was counted, and how it stands.
@@ -139,7 +157,7 @@ impl Log {
         while is_old(of)
             && let Some(size) = of.pop()
         {
-            self.bytes -= size;
+            self.bytes -= size + BYTES_OF_EACH;
             self.counts.expired += 1;
         }
     }

@@ -1,11 +1,13 @@
 //! Topics under load, faults and other circumstances: what is lost, what comes twice, what lags.
 
+mod rings;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use simhost::clock::VIRTUAL_START;
 
-use crate::support::{Run, SpanKind, World, finish};
+use crate::support::{Run, SpanKind, Topology, World, finish};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -320,4 +322,35 @@ fn baggage_goes_with_a_message_unless_its_context_is_lost() {
         let struck = run(world, "4s").json()["faults"][0]["injected"].as_u64();
         assert_eq!(struck > Some(0), goes_on, "{context}: {struck:?}");
     }
+}
+
+#[test]
+fn what_is_worked_off_after_the_last_request_is_in_no_rate() {
+    let text = "[topology]\nname = \"shop\"\n[services.shop]\nguest = \"service\"\n\
+                config.place = { route = \"POST /orders\", publish = \"orders\" }\n\
+                [services.mailer]\nguest = \"service\"\nworkers = 1\ndatabases.mails = {}\n\
+                config.mail = { topic = \"orders\", work = \"1s\", sql-in = \"mails\", \
+                sql = \"INSERT INTO sent (at) VALUES ({1..9})\", calls = \"texts\", publish = \"sent\" }\n\
+                [services.texts]\nguest = \"service\"\ncaches = [\"rendered\"]\n\
+                config.cache = \"1h\"\nconfig.cache-in = \"rendered\"\n[caches.rendered]\n\
+                [databases.mails]\ntables = \"CREATE TABLE sent (at int)\"\n[topics.orders]\n[topics.sent]\n\
+                [[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n\
+                [[load]]\nname = \"shoppers\"\nto = \"shop\"\narrivals.constant = \"10/s\"\n\
+                request = { method = \"POST\", path = \"/orders\" }\n";
+    let topology = Topology::new("shop", text);
+    let finished = topology.run(&["--virtual", "--for", "10s", "--json"]);
+    finished.success();
+    let report = finished.json();
+    let [orders, sent] = [0, 1].map(|topic| report["topics"][topic].clone());
+    assert_eq!((&orders["groups"][0]["done"], &sent["published"]), (&100.into(), &100.into()), "{report}");
+    let rate = |row: &Value| row["rate"].as_f64().expect("a rate");
+    assert_eq!(rate(&orders), 10.0);
+    let statement = &report["databases"][0]["statements"][0];
+    let cache = &report["caches"][0];
+    assert_eq!((&statement["count"], &cache["hits"]), (&100.into(), &99.into()), "{report}");
+    // One message takes a second.
+    let slow = [&orders["groups"][0], &sent, statement, &report["routes"][1]].map(rate);
+    assert!(slow.iter().all(|rate| (0.8..=1.0).contains(rate)), "{slow:?}");
+    // A lookup for each, and what is put there for the first.
+    assert!((0.9..=1.1).contains(&rate(cache)), "{cache}");
 }

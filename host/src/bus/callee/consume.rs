@@ -188,8 +188,10 @@ impl CalleeSide {
     /// The process of a replica stands still: it is a member of its groups until its sessions time out.
     pub(in crate::bus) fn member_stands_still(&self, faults: &ReplicaFaults) {
         let Some(me) = self.consumers.me.get().and_then(Weak::upgrade) else { return };
+        let by = faults.absence();
         for group in self.consumers.of(faults.service) {
-            let silent = self.host.topics.groups()[*group].borrow_mut().silence(faults.replica, self.now());
+            let silent =
+                self.host.topics.groups()[*group].borrow_mut().silence(faults.replica, by, self.now());
             if let Some(expires) = silent {
                 let (me, process) = (Rc::clone(&me), Rc::clone(&faults.process));
                 self.host.sched.spawn(me.await_heartbeat((faults.service, *group), process, expires));
@@ -226,9 +228,9 @@ impl CalleeSide {
 
     /// The process of a replica has died: it is a member of its groups until its sessions time out.
     pub(in crate::bus) fn member_died(&self, faults: &ReplicaFaults) {
-        let (service, replica) = (faults.service, faults.replica);
+        let (service, replica, by) = (faults.service, faults.replica, faults.absence());
         for group in self.consumers.of(service) {
-            self.host.topics.groups()[*group].borrow_mut().lose(replica, self.now());
+            self.host.topics.groups()[*group].borrow_mut().lose(replica, by, self.now());
             self.stir_all(*group);
         }
         self.await_member(faults);

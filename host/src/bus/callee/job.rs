@@ -108,6 +108,7 @@ impl JobRun {
 impl CalleeSide {
     /// Runs a job, and tells how it ended whoever compares it with another run.
     pub(in crate::bus) async fn run_job(self: Rc<Self>, run: JobRun) -> Result<(), JobFailure> {
+        self.host.topics.growth.begins();
         let ledger = &self.faults.ledger;
         ledger.work_due(Work::run(run.id(), run.due));
         let ended = self.run_counted(&run).await;

@@ -54,9 +54,9 @@ impl CalleeSide {
     }
 
     /// A member has messages for the first time, in the CONSUMER span of `site`: tells of those that faults
-    /// had struck on their way, or have kept from the group until now.
+    /// had struck on their way, or have kept from the group, or from the member of their partition.
     pub(in crate::bus) fn strike_delivery(&self, group: usize, delivery: &Delivery, site: &Site) {
-        if !self.faults.has_topics() || delivery.number > 0 {
+        if delivery.number > 0 || !self.faults.has_topics() && !self.is_any_mortal {
             return;
         }
         let group = self.host.topics.groups()[group].borrow();
@@ -64,7 +64,8 @@ impl CalleeSide {
         for record in &delivery.records {
             let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
             struck.iter().for_each(|by| self.strike_consumed(*by, at, site, Drawn::Nothing));
-            for hold in group.holds() {
+            let kept = group.kept(delivery.partition).filter(|kept| kept.until <= self.now());
+            for hold in group.holds().iter().chain(kept) {
                 let Some(kept) = hold.keeps(record.published) else { continue };
                 self.faults.rules()[hold.fault].acted();
                 self.strike_consumed((hold.fault, hold.window), at, site, Drawn::Delay(kept));
@@ -82,32 +83,38 @@ impl CalleeSide {
         }
     }
 
-    /// The run is over: tells of the messages that faults keep from groups until then.
+    /// The run is over: tells of the messages that faults keep from groups, or from the members of their
+    /// partitions, until then.
     pub(in crate::bus) fn strike_kept(&self) {
-        if !self.faults.has_topics() {
+        if !self.faults.has_topics() && !self.is_any_mortal {
             return;
         }
-        for group in self.host.topics.groups() {
-            let (group, now) = (group.borrow(), self.now());
-            let topic = group.settings.topic;
-            let log = self.host.topics.logs()[topic].borrow();
+        let (topics, now) = (&self.host.topics, self.now());
+        for (number, group) in topics.groups().iter().enumerate() {
+            let group = group.borrow();
+            let partitions = || 0..topics.logs()[group.settings.topic].borrow().partitions();
             for hold in group.holds().iter().filter(|hold| hold.until > now) {
-                for partition in 0..log.partitions() {
-                    let (oldest, end) = log.range(partition);
-                    let kept = group.next_offset(partition).max(oldest)..end;
-                    let records = kept.filter_map(|offset| log.get(partition, offset));
-                    for record in records.filter(|record| !record.is_lost()) {
-                        self.faults.rules()[hold.fault].acted();
-                        let kept = Drawn::Delay(now.saturating_sub(record.published.max(hold.since)));
-                        self.strike_unconsumed(
-                            hold,
-                            (topic, partition),
-                            (group.settings.service, record),
-                            kept,
-                        );
-                    }
+                partitions().for_each(|at| self.strike_kept_at(number, (at, group.next_offset(at)), hold));
+            }
+            for partition in partitions() {
+                if let Some(kept) = group.kept(partition).filter(|kept| kept.until > now) {
+                    self.strike_kept_at(number, (partition, group.first_untouched(partition)), kept);
                 }
             }
+        }
+    }
+
+    /// A fault keeps the messages of a partition from this offset on from a group.
+    fn strike_kept_at(&self, group: usize, (partition, from): (u32, u64), hold: &Hold) {
+        let settings = &self.host.topics.groups()[group].borrow().settings;
+        let (topic, now) = (settings.topic, self.now());
+        let log = self.host.topics.logs()[topic].borrow();
+        let (oldest, end) = log.range(partition);
+        let records = (from.max(oldest)..end).filter_map(|offset| log.get(partition, offset));
+        for record in records.filter(|record| !record.is_lost()) {
+            self.faults.rules()[hold.fault].acted();
+            let kept = Drawn::Delay(now.saturating_sub(record.published.max(hold.since)));
+            self.strike_unconsumed(hold, (topic, partition), (settings.service, record), kept);
         }
     }
 

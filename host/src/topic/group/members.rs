@@ -2,7 +2,7 @@
 
 use crate::model::Nanos;
 
-use super::Group;
+use super::{Absence, Group};
 
 /// A replica in a group.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +10,8 @@ pub(super) struct Member {
     pub replica: u32,
     /// Nothing is heard of its process, and the broker takes it for a member until this instant.
     pub expires: Option<Nanos>,
+    /// The fault because of which nothing is heard of it.
+    pub by: Option<Absence>,
     /// Its process has died, and what is heard of the replica later is another member.
     is_dead: bool,
 }
@@ -20,9 +22,9 @@ impl Group {
     pub fn join(&mut self, replica: u32, now: Nanos) {
         self.expire(now);
         if let Some(member) = self.living(replica) {
-            member.expires = None;
+            (member.expires, member.by) = (None, None);
         } else {
-            self.members.push(Member { replica, expires: None, is_dead: false });
+            self.members.push(Member { replica, expires: None, by: None, is_dead: false });
             self.counts.rebalances += 1;
         }
     }
@@ -33,25 +35,26 @@ impl Group {
         let before = self.members.len();
         self.members.retain(|member| member.replica != replica || member.is_dead);
         self.counts.rebalances += u64::from(self.members.len() < before);
+        self.last_by = None;
     }
 
-    /// A replica's process has died. Nobody gets its partitions until its session has timed out.
-    pub fn lose(&mut self, replica: u32, now: Nanos) {
+    /// A replica's process has died by a fault. Nobody gets its partitions until its session has timed out.
+    pub fn lose(&mut self, replica: u32, by: Option<Absence>, now: Nanos) {
         self.expire(now);
         let expires = now.saturating_add(self.settings.session_timeout);
         if let Some(member) = self.living(replica) {
-            member.is_dead = true;
+            (member.is_dead, member.by) = (true, by);
             member.expires.get_or_insert(expires);
         }
     }
 
-    /// A replica's process stands still from now on: it sends no heartbeats. When its session times out, if
-    /// it is a member that was heard of until now.
-    pub fn silence(&mut self, replica: u32, now: Nanos) -> Option<Nanos> {
+    /// A replica's process stands still from now on by a fault: it sends no heartbeats. When its session times
+    /// out, if it is a member that was heard of until now.
+    pub fn silence(&mut self, replica: u32, by: Option<Absence>, now: Nanos) -> Option<Nanos> {
         self.expire(now);
         let expires = now.saturating_add(self.settings.session_timeout);
         let member = self.living(replica).filter(|member| member.expires.is_none())?;
-        member.expires = Some(expires);
+        (member.expires, member.by) = (Some(expires), by);
         Some(expires)
     }
 
@@ -77,6 +80,9 @@ impl Group {
             .map(|member| member.replica)
             .collect();
         let before = self.members.len();
+        if let Some(last) = self.members.iter().rfind(|member| is_over(member)) {
+            self.last_by = last.by;
+        }
         self.members.retain(|member| !is_over(member));
         self.counts.rebalances += u64::from(self.members.len() < before);
         if silent.is_empty() {

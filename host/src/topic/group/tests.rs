@@ -205,7 +205,7 @@ fn the_partitions_of_a_member_that_dies_wait_for_its_session_to_time_out() {
     (0..2).for_each(|partition| _ = pair.publish(partition, "a", 0));
     let lost = pair.deliver(1, 0);
     assert_eq!(lost.replica, 1);
-    pair.group.lose(1, SECOND);
+    pair.group.lose(1, None, SECOND);
     pair.group.settle(&lost, Outcome::Died, SECOND);
     assert_eq!(pair.deliver(0, SECOND).replica, 0, "the others go on");
     assert_eq!(pair.at(1, SECOND), 11 * SECOND);
@@ -218,7 +218,7 @@ fn the_partitions_of_a_member_that_dies_wait_for_its_session_to_time_out() {
 fn a_member_that_comes_back_is_another_one() {
     let mut pair = Pair::of_one_partition();
     pair.publish(0, "a", 0).unwrap();
-    pair.group.lose(0, SECOND);
+    pair.group.lose(0, None, SECOND);
     pair.group.join(0, 2 * SECOND);
     assert_eq!(pair.group.members(2 * SECOND), 2);
     assert_eq!(pair.at(0, 2 * SECOND), 11 * SECOND, "the broker takes the dead one for alive");
@@ -232,8 +232,8 @@ fn a_member_that_stands_still_has_its_partitions_until_its_session_times_out_and
     pair.group.join(1, 0);
     pair.publish(0, "a", 0).unwrap();
     let first = pair.deliver(0, 0);
-    assert_eq!(pair.group.silence(0, SECOND), Some(11 * SECOND));
-    assert_eq!(pair.group.silence(0, 2 * SECOND), None, "nothing is heard of it already");
+    assert_eq!(pair.group.silence(0, None, SECOND), Some(11 * SECOND));
+    assert_eq!(pair.group.silence(0, None, 2 * SECOND), None, "nothing is heard of it already");
     assert_eq!((pair.group.taken(10 * SECOND), pair.group.taken(11 * SECOND)), (vec![], vec![0]));
     let again = pair.deliver(0, 11 * SECOND);
     assert_eq!((first.replica, again.replica, again.attempt), (0, 1, 1));
@@ -241,11 +241,11 @@ fn a_member_that_stands_still_has_its_partitions_until_its_session_times_out_and
     assert_eq!(pair.group.settle(&again, Outcome::Done, 13 * SECOND), Settled::Done);
     assert_eq!((pair.group.counts.revoked, pair.group.counts.done), (1, 1));
     // Back within its session it is the member that it was; later, or when it has died, another one.
-    pair.group.silence(1, 20 * SECOND);
+    pair.group.silence(1, None, 20 * SECOND);
     pair.group.join(1, 25 * SECOND);
     assert_eq!((pair.group.members(40 * SECOND), pair.group.counts.rebalances), (1, 3));
-    pair.group.silence(1, 50 * SECOND);
-    pair.group.lose(1, 55 * SECOND);
+    pair.group.silence(1, None, 50 * SECOND);
+    pair.group.lose(1, None, 55 * SECOND);
     pair.group.join(1, 56 * SECOND);
     assert_eq!((pair.group.members(59 * SECOND), pair.group.members(60 * SECOND)), (2, 1));
 }

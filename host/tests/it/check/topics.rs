@@ -74,3 +74,60 @@ fn messages_in_a_configuration_are_refused_with_all_that_is_wrong() {
     ];
     refused(&check(&shop("POST order-events", &mailer, SUBSCRIPTION), &[]), &words);
 }
+
+#[test]
+fn messages_that_lead_to_at_least_as_many_of_the_same_topic_go_round() {
+    let to = |publish: &str| format!("config.mail = {{ topic = \"order-events\", publish = \"{publish}\" }}");
+    let sends = |publish: &str| shop("order-events/{id}", &to(publish), SUBSCRIPTION);
+    let words = [
+        "messages go round: order-events -> mailer -> order-events, and each leads to 2 further messages",
+        "limits.call-depth of 32",
+        "publish = \"10% order-events\"",
+    ];
+    warned(&sends("order-events/{key}, order-events/{key}"), &words);
+    warned(&sends("50% 4x order-events"), &words);
+    warned(&sends("order-events"), &["and each leads to 1 further message of \"order-events\""]);
+    let checked = check(&sends("99% order-events?"), &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+}
+
+#[test]
+fn messages_go_round_over_several_topics_and_services() {
+    let more = "[services.billing]\nguest = \"service\"\n\
+                config.publish = \"order-events, order-events, order-events\"\n\
+                config.bill = { topic = \"bills\", errors = \"50%\" }\n\
+                [topics.bills]\n[[subscriptions]]\ntopic = \"bills\"\nservice = \"billing\"\n";
+    let round = |share: &str, attempts: u32| {
+        let mailer = format!("config.mail = {{ topic = \"order-events\", publish = \"{share} bills\" }}");
+        let retry = format!("retry = {{ attempts = {attempts} }}\n");
+        shop("order-events/{id}", &mailer, &format!("{SUBSCRIPTION}{more}{retry}"))
+    };
+    let ring =
+        "messages go round: order-events -> mailer -> bills -> billing -> order-events, and each leads to";
+    warned(&round("50%", 5), &[ring, "1 further message of \"order-events\""]);
+    warned(&round("100%", 1), &[ring]);
+    // Half of the bills are given up at once.
+    let checked = check(&round("50%", 1), &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+}
+
+#[test]
+fn dead_letters_that_come_back_go_round() {
+    let subscription = |topic: &str, dead: &str| {
+        format!("[[subscriptions]]\ntopic = \"{topic}\"\nservice = \"mailer\"\n{dead}\n")
+    };
+    let mailer = format!("{MAIL}\nconfig.again = {{ topic = \"again\" }}");
+    let with = |dead: &str| {
+        let first = subscription("order-events", "dead-letter = \"again\"");
+        shop("order-events/{id}", &mailer, &format!("{first}[topics.again]\n{}", subscription("again", dead)))
+    };
+    warned(
+        &with("dead-letter = \"order-events\""),
+        &[
+            "dead letters go round: order-events -> mailer -> again -> mailer -> order-events",
+            "leave out the dead-letter",
+        ],
+    );
+    let checked = check(&with(""), &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+}

@@ -123,6 +123,11 @@ fn one_replica_of_several_is_down_and_chosen_as_before() {
     assert_eq!(gone.len(), 1);
 }
 
+/// Processes of replicas that the only fault has ended.
+fn deaths(run: &Run) -> u64 {
+    run.json()["faults"][0]["deaths"].as_u64().expect("a number")
+}
+
 #[test]
 fn a_crash_is_over_when_the_replica_has_started_again() {
     let crash = fault("\"crash\"\nrestart = \"1500ms\"", "service = \"back\"");
@@ -130,7 +135,7 @@ fn a_crash_is_over_when_the_replica_has_started_again() {
     let refused = failed(&run, "connection_refused");
     // Longer than the window: from 1 s to 2.5 s.
     assert_eq!((refused.len(), refused[0], refused[14]), (15, 1_000, 2_400));
-    assert_eq!(counts(&run, "it"), (16, 16), "the replica, and who found it gone");
+    assert_eq!((counts(&run, "it"), deaths(&run)), ((15, 15), 1), "who found it gone, and the replica apart");
 }
 
 #[test]
@@ -165,7 +170,29 @@ fn a_replica_falls_over_and_over_while_the_window_is_open() {
     let refused = failed(&run, "connection_refused");
     // Down from 1,200 and 2,200 ms, for 300 ms each.
     assert_eq!(refused, [1_200, 1_300, 1_400, 2_200, 2_300, 2_400]);
-    assert_eq!(counts(&run, "it"), (8, 8));
+    assert_eq!((counts(&run, "it"), deaths(&run)), ((6, 6), 2));
+}
+
+#[test]
+fn a_fault_that_ends_processes_strikes_no_more_requests_than_there_are() {
+    let fault = "[[faults]]\nname = \"it\"\nkind = \"restart-loop\"\nup = \"30ms\"\ndown = \"20ms\"\n\
+                 target = { service = \"back\" }";
+    for replicas in [1, 3] {
+        let run = run(&world(&format!("replicas = {replicas}"), fault));
+        let (matched, injected) = counts(&run, "it");
+        let calls = run.of("front", SpanKind::Client).len() as u64;
+        assert!(matched == injected && injected <= calls, "{injected} of {calls}");
+        assert!(deaths(&run) > 20 * replicas, "{}", deaths(&run));
+        assert!(!run.told.contains("matched nothing"), "{}", run.told);
+    }
+}
+
+#[test]
+fn a_replica_that_dies_while_nothing_is_there_is_no_fault_that_did_nothing() {
+    let fault = "[[faults]]\nname = \"it\"\nkind = \"crash\"\nrestart = \"10ms\"\n\
+                 target = { service = \"back\" }\nwhen = { at = \"1050ms\" }";
+    let run = world("", fault).flags(&["--for", "3s", "--strict"]).virtually(&[]);
+    assert!(run.report.contains("fault it: matched 0, injected 0, 1 death"), "{}", run.report);
 }
 
 #[test]

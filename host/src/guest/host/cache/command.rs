@@ -134,7 +134,7 @@ impl Local {
         let origin = scope.origin(id, began);
         let chance = trace.chance(Purpose::Latency, id);
         self.host.recorder.opened();
-        cache.note(|clients| clients.commands += 1);
+        cache.asked();
         let asking = Asking::new(scope, &self.identity, id);
         let (host, process) = (Rc::clone(&self.host), self.process);
         Some((
