@@ -92,7 +92,7 @@ pub struct Runs<'a> {
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub causes: Causes,
-    /// The first request that changed visibly.
+    /// The first request, message or run of a job that changed visibly.
     pub symptom: Option<Symptom>,
 }
 
@@ -130,7 +130,10 @@ impl Runs<'_> {
         let interval = |requests: Option<Extent>, work: Option<Extent>| {
             Extent::of(requests.into_iter().chain(work)).map(|extent| extent.interval(self.start))
         };
-        let first = visible().next().map(symptom);
+        let first = visible().next().map(|pair| (pair.with.due, symptom(pair)));
+        let first = first.into_iter().chain(work.first_visible(self.names));
+        // Of those that are due at the same instant the request, which is the first.
+        let first = first.min_by_key(|(due, _)| *due).map(|(_, symptom)| symptom);
         let causes = Causes {
             compared: tally.compared,
             changed: tally.changed.len() as u64,

@@ -43,7 +43,7 @@ impl Closing<'_> {
             let Some(index) = self.model.faults.iter().position(|fault| fault.name == account.name) else {
                 continue;
             };
-            let causes = if account.injected == 0 { Err(Skipped::NeverFired) } else { causes(index) };
+            let causes = if !account.has_done_anything() { Err(Skipped::NeverFired) } else { causes(index) };
             total.windows += account.windows;
             total.matched += account.matched;
             total.injected += account.injected;
@@ -81,6 +81,7 @@ impl Closing<'_> {
             matched: account.matched,
             injected: account.injected,
             suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            deaths: (account.deaths > 0).then_some(account.deaths),
             first_firing_at: first.map(|first| seconds(first.saturating_sub(self.start))),
             struck: places(|touched| &touched.struck),
             upstream: places(|touched| &touched.upstream),

@@ -17,12 +17,15 @@ pub struct FaultRow {
     pub kind: String,
     /// How often it became active.
     pub windows: u64,
-    /// Requests, records or replicas that met target and conditions while it was active.
+    /// Requests, messages, runs of jobs or records that met target and conditions while it was active.
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,
     /// And the ones that it spared, by reason.
     pub suppressed: BTreeMap<String, u64>,
+    /// Processes of replicas that it has ended; only of a fault that has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deaths: Option<u64>,
     /// When it first struck; null if it never did.
     pub first_firing_at: Option<f64>,
     /// Where it struck.
@@ -35,9 +38,9 @@ pub struct FaultRow {
     pub requests_failed: u64,
     /// The first of them; null if none was struck.
     pub first_struck: Option<Symptom>,
-    /// The first request from outside that a client notices, struck or not, by the run without
-    /// the fault. Where there was no such run, the first struck one that failed. Null if there
-    /// is none.
+    /// What shows the fault first, by when it was due and by the run without the fault: a request from
+    /// outside that a client notices, struck or not; or, with a `kind`, a message or a run of a job that is
+    /// worse off. Where there was no such run, the first struck request that failed. Null if there is none.
     pub first_symptom: Option<Symptom>,
     /// What it has caused, by a run of the same seed without it; null where there was none.
     pub causes: Option<Causes>,

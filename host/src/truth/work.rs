@@ -13,7 +13,49 @@ use crate::model::Nanos;
 
 use super::Names;
 use super::measures::{Both, Extent, Extra, Interval, is_slower};
+use super::symptom::{Symptom, Visible, WorkKind, WorkSymptom, Worse};
 use super::units::{instant, seconds};
+
+/// Messages of a group, or runs of a job, that went another way.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChangedWork {
+    /// Those that both runs of simhost had.
+    pub compared: u64,
+    /// Of those, the ones with which something else happened: done sooner or later after they were due,
+    /// done or failed more or less often, given up, lost or left out in one of the runs alone.
+    pub changed: u64,
+    /// Of the changed, the ones that are worse off: each counts below at least once.
+    pub visible: u64,
+    /// Done later, by 10 ms and by a fifth of what it takes without the fault, both at least.
+    pub late: u64,
+}
+
+/// What became of them beside that, and by how much they took longer.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WorkCost {
+    /// Done without the fault, and not at the end of the run with it: messages that wait, or were removed
+    /// from the topic before the group came to them; runs that were left out or have not ended.
+    pub undone: u64,
+    /// Those that only one of the runs of simhost had.
+    pub only_with: u64,
+    pub only_without: u64,
+    /// How much longer it took from when they were due until they were done: milliseconds, of those that
+    /// were done in both.
+    pub extra_mean_ms: f64,
+    /// Of the same, what 99 of 100 do not exceed.
+    pub extra_p99_ms: f64,
+    pub extra_max_ms: f64,
+}
+
+/// When they were others.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WorkImpact {
+    /// From when the first changed one was due until anything became of the last; null where none has
+    /// changed.
+    pub impact: Option<Interval>,
+    /// The same of the visible ones.
+    pub visible_impact: Option<Interval>,
+}
 
 /// What a fault does to the messages of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -22,15 +64,8 @@ pub struct GroupChange {
     pub group: String,
     /// The service that consumes them.
     pub service: String,
-    /// Messages that both runs sent.
-    pub compared: u64,
-    /// Of those, the ones with which something else happened: done sooner or later after they were due,
-    /// done or failed more or less often, given up or lost in one of the runs alone.
-    pub changed: u64,
-    /// Of the changed, the ones that are worse off: each counts below at least once.
-    pub visible: u64,
-    /// Done later, by 10 ms and by a fifth of what it takes without the fault, both at least.
-    pub late: u64,
+    #[serde(flatten)]
+    pub work: ChangedWork,
     /// Done more often than without the fault.
     pub repeated: u64,
     /// Failed more often.
@@ -40,25 +75,12 @@ pub struct GroupChange {
     pub dead_letters: u64,
     /// That the group never got, though their senders have a receipt.
     pub lost: u64,
-    /// Neither done, given up nor lost at the end of the run, and done without the fault: they wait, or were
-    /// removed from the topic before the group came to them.
-    pub undone: u64,
-    /// Messages that only one of the runs sent.
-    pub only_with: u64,
-    pub only_without: u64,
-    /// How much longer it took from when a message was due until it was done: milliseconds, of those that
-    /// both runs did.
-    pub extra_mean_ms: f64,
-    /// Of the same, what 99 of 100 do not exceed.
-    pub extra_p99_ms: f64,
-    pub extra_max_ms: f64,
+    #[serde(flatten)]
+    pub cost: WorkCost,
     /// The most messages that were not done at a time.
     pub lag_max: Both,
-    /// From when the first changed message was due until anything became of the last; null where none has
-    /// changed.
-    pub impact: Option<Interval>,
-    /// The same of the visible ones.
-    pub visible_impact: Option<Interval>,
+    #[serde(flatten)]
+    pub impact: WorkImpact,
     /// The first visible one.
     pub first_visible: Option<MessageSymptom>,
 }
@@ -68,31 +90,14 @@ pub struct GroupChange {
 pub struct JobChange {
     pub service: String,
     pub job: String,
-    /// Runs that were due in both runs of simhost.
-    pub compared: u64,
-    /// Of those, the ones that ended otherwise, or took longer or less long.
-    pub changed: u64,
-    /// Of the changed, the ones that are worse off: each counts below at least once.
-    pub visible: u64,
-    /// Done later, by 10 ms and by a fifth of what it takes without the fault, both at least.
-    pub late: u64,
+    #[serde(flatten)]
+    pub work: ChangedWork,
     /// Failed, and not without the fault.
     pub failed: u64,
-    /// Left out or not ended at the end of the run, and done without the fault.
-    pub undone: u64,
-    /// Runs that only one of the runs of simhost had.
-    pub only_with: u64,
-    pub only_without: u64,
-    /// How much longer it took from when a run was due until it was done: milliseconds, of those that were
-    /// done in both.
-    pub extra_mean_ms: f64,
-    /// Of the same, what 99 of 100 do not exceed.
-    pub extra_p99_ms: f64,
-    pub extra_max_ms: f64,
-    /// From when the first changed run was due until the last had ended; null where none has changed.
-    pub impact: Option<Interval>,
-    /// The same of the visible ones.
-    pub visible_impact: Option<Interval>,
+    #[serde(flatten)]
+    pub cost: WorkCost,
+    #[serde(flatten)]
+    pub impact: WorkImpact,
 }
 
 /// A message that shows what a fault does.
@@ -107,23 +112,6 @@ pub struct MessageSymptom {
     /// From then until it was done; null if it never was.
     pub took_ms: Option<f64>,
     pub visible_as: Worse,
-}
-
-/// In what way work is worse off with a fault; the first of these that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Worse {
-    /// The group never got the message.
-    Lost,
-    GivenUp,
-    /// Neither done nor given up at the end of the run.
-    Undone,
-    /// Done more often than without the fault.
-    Repeated,
-    /// Failed more often.
-    Failed,
-    /// Done later by 10 ms and by a fifth, both at least.
-    Late,
 }
 
 /// A message or a run of a job, in both runs.
@@ -213,6 +201,27 @@ impl Tally {
         self.changed.iter().filter(|pair| pair.visible_as().is_some())
     }
 
+    fn changed(&self) -> ChangedWork {
+        ChangedWork {
+            compared: self.compared,
+            changed: self.changed.len() as u64,
+            visible: self.visible().count() as u64,
+            late: self.count(Worse::Late),
+        }
+    }
+
+    fn cost(&self) -> WorkCost {
+        let extra = Extra::of(&mut self.extra.clone());
+        WorkCost {
+            undone: self.count(Worse::Undone),
+            only_with: self.only_with,
+            only_without: self.only_without,
+            extra_mean_ms: extra.mean,
+            extra_p99_ms: extra.p99,
+            extra_max_ms: extra.max,
+        }
+    }
+
     fn differs(&self) -> bool {
         !self.changed.is_empty() || self.only_with + self.only_without > 0
     }
@@ -268,8 +277,61 @@ impl Compared {
         Extent::of(pairs.map(|pair| pair.extent(self.end)))
     }
 
-    fn interval<'a>(&self, pairs: impl Iterator<Item = &'a Pair>) -> Option<Interval> {
-        self.extent_of(pairs).map(|extent| extent.interval(self.start))
+    fn impact(&self, tally: &Tally) -> WorkImpact {
+        let interval = |extent: Option<Extent>| extent.map(|extent| extent.interval(self.start));
+        WorkImpact {
+            impact: interval(self.extent_of(tally.changed.iter())),
+            visible_impact: interval(self.extent_of(tally.visible())),
+        }
+    }
+
+    /// The first that is worse off, by when it was due, with that instant.
+    pub fn first_visible(&self, names: &Names) -> Option<(Nanos, Symptom)> {
+        let first = |(place, tally): (&Place, &Tally)| tally.visible().next().map(|pair| (*place, *pair));
+        let (place, pair) =
+            self.of.iter().filter_map(first).min_by_key(|(_, pair)| (pair.with.due, pair.with.id))?;
+        Some((pair.with.due, self.symptom(place, &pair, names)))
+    }
+
+    fn symptom(&self, place: Place, pair: &Pair, names: &Names) -> Symptom {
+        let worse = pair.visible_as();
+        let (service, of) = match place {
+            Place::Group(place) => {
+                let name = &names.groups[place as usize];
+                let (topic, group) = (names.topics[name.topic].clone(), name.group.clone());
+                (
+                    name.service,
+                    WorkSymptom {
+                        topic: Some(topic),
+                        group: Some(group),
+                        ..WorkSymptom::new(WorkKind::Message, worse)
+                    },
+                )
+            }
+            Place::Schedule(place) => {
+                let (service, job) = &names.schedules[place as usize];
+                (*service, WorkSymptom { job: Some(job.clone()), ..WorkSymptom::new(WorkKind::Run, worse) })
+            }
+        };
+        Symptom {
+            trace_id: pair.with.sent.map(|(trace, _)| trace.to_string()),
+            span_id: pair.with.sent.map(|(_, span)| span.to_string()),
+            service: names.service(service).to_owned(),
+            route: None,
+            at: seconds(pair.with.due.saturating_sub(self.start)),
+            time: instant(pair.with.due),
+            status: None,
+            error_type: None,
+            took_ms: took(&pair.with).map(|took| took as f64 / 1e6),
+            slower_by_ms: pair.extra().map(|extra| extra as f64 / 1e6),
+            visible_as: worse.map(|worse| match worse {
+                Worse::Late => Visible::Slower,
+                Worse::Lost | Worse::GivenUp | Worse::Undone | Worse::Repeated | Worse::Failed => {
+                    Visible::Error
+                }
+            }),
+            of: Some(of),
+        }
     }
 
     /// The groups whose messages went another way. `lags` are by place among the subscriptions.
@@ -279,37 +341,27 @@ impl Compared {
         let all = names.groups.iter().zip(lags).zip(0..).map(|((name, lag), place)| (name, *lag, of(place)));
         let changed = all.filter(|(_, lag, tally)| tally.differs() || lag.with != lag.without);
         let row = |(name, lag_max, tally): (&super::GroupName, Both, &Tally)| {
-            let extra = Extra::of(&mut tally.extra.clone());
             let dead = |pair: &&Pair| pair.with.is_dead_letter && !pair.without.is_dead_letter;
             GroupChange {
                 topic: names.topics[name.topic].clone(),
                 group: name.group.clone(),
                 service: names.service(name.service).to_owned(),
-                compared: tally.compared,
-                changed: tally.changed.len() as u64,
-                visible: tally.visible().count() as u64,
-                late: tally.count(Worse::Late),
+                work: tally.changed(),
                 repeated: tally.count(Worse::Repeated),
                 failed: tally.count(Worse::Failed),
                 given_up: tally.count(Worse::GivenUp),
                 dead_letters: tally.changed.iter().filter(dead).count() as u64,
                 lost: tally.count(Worse::Lost),
-                undone: tally.count(Worse::Undone),
-                only_with: tally.only_with,
-                only_without: tally.only_without,
-                extra_mean_ms: extra.mean,
-                extra_p99_ms: extra.p99,
-                extra_max_ms: extra.max,
+                cost: tally.cost(),
                 lag_max,
-                impact: self.interval(tally.changed.iter()),
-                visible_impact: self.interval(tally.visible()),
-                first_visible: tally.visible().next().and_then(|pair| self.symptom(pair)),
+                impact: self.impact(tally),
+                first_visible: tally.visible().next().and_then(|pair| self.message(pair)),
             }
         };
         changed.map(row).collect()
     }
 
-    fn symptom(&self, pair: &Pair) -> Option<MessageSymptom> {
+    fn message(&self, pair: &Pair) -> Option<MessageSymptom> {
         let (trace, span) = pair.with.sent?;
         Some(MessageSymptom {
             trace_id: trace.to_string(),
@@ -325,25 +377,13 @@ impl Compared {
     pub fn jobs(&self, names: &Names) -> Vec<JobChange> {
         let all = names.schedules.iter().zip(0..);
         let all = all.filter_map(|(name, place)| Some((name, self.of.get(&Place::Schedule(place))?)));
-        let row = |((service, job), tally): (&(_, String), &Tally)| {
-            let extra = Extra::of(&mut tally.extra.clone());
-            JobChange {
-                service: names.service(*service).to_owned(),
-                job: job.clone(),
-                compared: tally.compared,
-                changed: tally.changed.len() as u64,
-                visible: tally.visible().count() as u64,
-                late: tally.count(Worse::Late),
-                failed: tally.count(Worse::GivenUp),
-                undone: tally.count(Worse::Undone),
-                only_with: tally.only_with,
-                only_without: tally.only_without,
-                extra_mean_ms: extra.mean,
-                extra_p99_ms: extra.p99,
-                extra_max_ms: extra.max,
-                impact: self.interval(tally.changed.iter()),
-                visible_impact: self.interval(tally.visible()),
-            }
+        let row = |((service, job), tally): (&(_, String), &Tally)| JobChange {
+            service: names.service(*service).to_owned(),
+            job: job.clone(),
+            work: tally.changed(),
+            failed: tally.count(Worse::GivenUp),
+            cost: tally.cost(),
+            impact: self.impact(tally),
         };
         all.filter(|(_, tally)| tally.differs()).map(row).collect()
     }

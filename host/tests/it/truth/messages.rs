@@ -55,9 +55,17 @@ fn late_messages_are_late_and_so_are_those_behind_them() {
     assert!(start >= 20.0 && end > 30.0 && end < 44.0, "{start} {end}");
     assert_eq!(role(&row, "mailer"), Some("struck"), "{row:#}");
     // No request waits for it.
-    assert_eq!((&row["causes"]["changed"], &row["first_symptom"]), (&json!(0), &Value::Null));
+    assert_eq!(row["causes"]["changed"], 0);
     let first = &row["causes"]["groups"][0]["first_visible"];
     assert_eq!((&first["visible_as"], first["at"].as_f64()), (&json!("late"), Some(start)));
+    let symptom = &row["first_symptom"];
+    let same = ["trace_id", "span_id", "at", "took_ms"].map(|key| symptom[key] == first[key]);
+    assert_eq!(same, [true; 4], "{row:#}");
+    let of = ["kind", "service", "topic", "group", "worse", "visible_as"].map(|key| symptom[key].as_str());
+    assert_eq!(
+        of.map(Option::unwrap_or_default),
+        ["message", "mailer", "order-events", "mailer", "late", "slower"]
+    );
 }
 
 #[test]
@@ -213,4 +221,54 @@ fn runs_beside_one_another_add_up_their_messages() {
     let lines = lines(&written(&topology));
     let row = summary(&lines, "unclean-election");
     assert_eq!(row["injected"], number(row, "lost"));
+}
+
+/// The topology of late messages with another fault, whose table ends in these lines.
+fn with_fault(lines: &str) -> String {
+    let shop = shipped("late-messages");
+    let (before, rest) = shop.split_once("[[faults]]").expect("a fault");
+    let load = &rest[rest.find("[[load]]").expect("a load")..];
+    format!("{before}[[faults]]\nname = \"it\"\n{lines}\n{load}")
+}
+
+#[test]
+fn messages_that_wait_for_replicas_that_are_down_are_struck() {
+    let lines = "kind = \"down\"\ntarget = { service = \"mailer\" }\nwhen = { at = \"20s\", for = \"5s\" }";
+    let row = told(with_fault(lines));
+    let (injected, late) = (row["injected"].as_u64().expect("a number"), number(&row, "late"));
+    // About twenty come in a second. Those that wait behind them when the replicas are back are late too.
+    assert!((80..=late).contains(&injected), "{row:#}");
+    assert_eq!(row["matched"], row["injected"]);
+    assert!(row["deaths"].as_u64() > Some(0), "{row:#}");
+    assert_eq!(role(&row, "mailer"), Some("struck"), "{row:#}");
+    let (start, end) = visible(&row);
+    assert!(start >= 19.0 && end > 25.0, "{start} {end}");
+    assert_eq!(
+        (&row["first_symptom"]["kind"], &row["struck"][0]["service"]),
+        (&json!("message"), &json!("mailer"))
+    );
+}
+
+#[test]
+fn messages_that_nobody_processes_any_more_are_struck_until_the_run_ends() {
+    let lines = "kind = \"down\"\ntarget = { service = \"mailer\" }\nwhen = { at = \"20s\" }";
+    let row = told(with_fault(lines));
+    let undone = number(&row, "undone");
+    assert!(undone > 400, "{row:#}");
+    assert_eq!((&row["injected"], &row["matched"]), (&json!(undone), &json!(undone)), "{row:#}");
+}
+
+#[test]
+fn messages_wait_for_replicas_that_crash_and_for_those_that_stand_still() {
+    for (kind, more) in
+        [("crash", "restart = \"5s\""), ("pause", ""), ("restart-loop", "up = \"4s\"\ndown = \"3s\"")]
+    {
+        let when = "when = { at = \"20s\", for = \"5s\" }";
+        let row = told(with_fault(&format!(
+            "kind = \"{kind}\"\n{more}\ntarget = {{ service = \"mailer\" }}\n{when}"
+        )));
+        let (injected, late) = (row["injected"].as_u64().expect("a number"), number(&row, "late"));
+        assert!((15..=late).contains(&injected), "{kind}: {row:#}");
+        assert_eq!(row["deaths"].is_null(), kind == "pause", "{row:#}");
+    }
 }
