@@ -156,8 +156,7 @@ impl World<'_> {
                 spans: recorder.counts().recorded[Signal::Traces],
             });
         };
-        let doubted = alarm(&sched, &bus);
-        let is_halted = Cell::new(false);
+        let (doubted, is_halted) = (alarm(&sched, &bus), Cell::new(false));
         let mut tell = |event| {
             if !is_halted.get() {
                 on_event(event)

@@ -48,8 +48,8 @@ impl Group {
         }
     }
 
-    /// A replica's process stands still from now on by a fault: it sends no heartbeats. When its session times
-    /// out, if it is a member that was heard of until now.
+    /// A replica's process stands still from now on by a fault: it sends no heartbeats. When its session
+    /// times out, if it is a member that was heard of until now.
     pub fn silence(&mut self, replica: u32, by: Option<Absence>, now: Nanos) -> Option<Nanos> {
         self.expire(now);
         let expires = now.saturating_add(self.settings.session_timeout);
