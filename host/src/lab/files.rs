@@ -247,10 +247,10 @@ pub fn replace(folder: &Path, tree: &Tree, also: &[&str]) -> Result<Option<Strin
 
 /// The part of a path below a folder that is no folder, and in the way of what is behind it.
 fn way_to(folder: &Path, path: &str) -> Option<String> {
-    let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let mut parts = path.match_indices('/').map(|(at, _)| &path[..at]);
     let is_in_the_way =
         |part: &&str| fs::symlink_metadata(folder.join(part)).is_ok_and(|about| !about.is_dir());
-    ends.into_iter().find(is_in_the_way).map(str::to_owned)
+    parts.find(is_in_the_way).map(str::to_owned)
 }
 
 /// `before-reset-1`, or the next that is free.

@@ -155,11 +155,9 @@ impl Grading {
             match printed.recv_timeout(LOOK) {
                 Ok(text) => break text,
                 Err(_) if watch.elapsed() > self.time => {
+                    let starved = starved(child.id(), self.time);
                     end(&mut child);
-                    let most = clock::show(clock::nanos(self.time));
-                    return Err(Outcome::nothing(&format!(
-                        "it was stopped: the check took longer than {most}"
-                    )));
+                    return Err(late(self.time, starved));
                 }
                 Err(_) if resident(child.id()).is_some_and(|bytes| bytes > self.memory) => {
                     end(&mut child);
@@ -229,6 +227,37 @@ fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> PathBuf {
     }
 }
 
+/// What came of a check that took too long. One that could hardly compute is none of the submission's fault.
+fn late(most: Duration, starved: Option<Duration>) -> Outcome {
+    let what = format!("it was stopped: the check took longer than {}", clock::show(clock::nanos(most)));
+    match starved {
+        None => Outcome::nothing(&what),
+        Some(computed) => {
+            let computed = clock::show(clock::nanos(computed));
+            Outcome::NotGraded(format!(
+                "{what}, and could compute for {computed} of it: the machine is busy, so give it more --time"
+            ))
+        }
+    }
+}
+
+/// The processor time of a process, if it is less than half of the time that has passed: it has waited for
+/// others then. A run in virtual time waits for nothing else.
+pub fn starved(process: u32, passed: Duration) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    computed(&stat).filter(|computed| *computed < passed / 2)
+}
+
+/// The processor time in a line of `/proc/PID/stat` (Linux, proc.rst).
+fn computed(stat: &str) -> Option<Duration> {
+    // The name of the program is in brackets, and may have blanks. Behind it the state is the third field.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).map_while(|field| field.parse().ok()).collect();
+    // A tick of this file is 10 ms on all machines.
+    Some(Duration::from_millis(10) * u32::try_from(ticks.iter().sum::<u64>()).ok()?)
+}
+
 /// Ends a process and waits until it is gone.
 fn end(child: &mut Child) {
     child.kill().ok();
@@ -284,6 +313,18 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_could_not_compute_is_not_late() {
+        let stat = "42 (sim) host) R 1 42 42 0 -1 4194304 100 0 0 0 1200 300 0 0 20 0 3 0 100 1 1";
+        assert_eq!(computed(stat), Some(Duration::from_secs(15)));
+        let late = |starved| match late(Duration::from_secs(120), starved) {
+            Outcome::NotGraded(why) => why,
+            Outcome::Judged { reason, .. } => format!("0 points: {reason}"),
+        };
+        assert_eq!(late(None), "0 points: it was stopped: the check took longer than 2m");
+        assert!(late(Some(Duration::from_secs(15))).contains("could compute for 15s of it"));
+    }
 
     #[test]
     fn a_cell_is_no_formula_and_ends_where_it_should() {

@@ -218,9 +218,9 @@ impl Right {
 
 /// A number with the fewest decimals that are right, of three digits at least; none if nine are too few.
 fn decimal(value: f64, is_right: impl Fn(f64) -> bool) -> Option<String> {
-    let whole = if value.abs() < 1.0 { 0 } else { value.abs().log10() as usize };
-    let shown = (2_usize.saturating_sub(whole)..=9).map(|decimals| format!("{value:.decimals$}"));
-    let text = shown.into_iter().find(|text| text.parse().is_ok_and(&is_right))?;
+    let whole = if value.abs() < 1.0 { 0 } else { libm::log10(value.abs()) as usize };
+    let mut shown = (2_usize.saturating_sub(whole)..=9).map(|decimals| format!("{value:.decimals$}"));
+    let text = shown.find(|text| text.parse().is_ok_and(&is_right))?;
     match text.contains('.') {
         true => Some(text.trim_end_matches('0').trim_end_matches('.').to_owned()),
         false => Some(text),

@@ -112,7 +112,7 @@ fn most<'a>(spans: &[SpanRecord], about: impl Iterator<Item = &'a SpanRecord>) -
             counted.failed |= span.is_error();
         }
     }
-    let mut counts: Vec<_> = traces.values().map(|counted| counted.about).collect();
+    let mut counts: Vec<_> = order.iter().map(|id| traces[id].about).collect();
     counts.sort_unstable();
     let usual = *counts.get(counts.len() / 2)?;
     let rank = |id: &TraceId| {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Problem, Refused, wrap};
 use crate::lab::catalogue::Lab;
 use crate::lab::cell::{Cell, Trouble};
-use crate::lab::grade::UNJUDGED;
+use crate::lab::grade::{UNJUDGED, starved};
 use crate::lab::manifest::{Check as LabCheck, SEEDS_AT_MOST};
 use crate::lab::state::{Last, State};
 use crate::lab::told::{Step, Told};
@@ -108,9 +108,9 @@ impl Check {
         let seeds = salt::seeds(&lab.manifest.id, salt, &lab.manifest.run.seeds, self.seeds);
         let line = CheckLine::new();
         let (late, of_lab, of_seeds, wipe) = (self.clone(), lab.clone(), seeds.clone(), line.finish());
-        let watched = end_in_time(move |what| {
+        let watched = end_in_time(move |why| {
             wipe();
-            late.write_broken(&of_lab, &of_seeds, what);
+            why.into_iter().for_each(|why| late.write_broken(&of_lab, &of_seeds, why));
         });
         let judged = self.judge(&lab, &state, &seeds, &line.told());
         drop((watched, line));
@@ -275,17 +275,22 @@ impl Show {
 }
 
 /// Ends the program when the time of a check is over, unless what it gives back is dropped before. `and` may
-/// write down why.
-fn end_in_time(and: impl FnOnce(&str) + Send + 'static) -> mpsc::Sender<()> {
+/// write down why, if it is the submission's fault.
+fn end_in_time(and: impl FnOnce(Option<&str>) + Send + 'static) -> mpsc::Sender<()> {
     let (watched, over) = mpsc::channel();
     thread::spawn(move || {
         if over.recv_timeout(CHECK_AT_MOST) == Err(mpsc::RecvTimeoutError::Timeout) {
             let what = format!("the check was stopped: it took longer than {} s", CHECK_AT_MOST.as_secs());
-            let help =
-                "does a guest compute without end, or does the topology make far more requests than before?";
-            and(&what);
+            let is_starved = starved(std::process::id(), CHECK_AT_MOST).is_some();
+            and((!is_starved).then_some(&*what));
+            let help = match is_starved {
+                true => "the machine is busy with other programs: check again when it is not",
+                false => {
+                    "does a guest compute without end, or does the topology make far more requests than before?"
+                }
+            };
             complain("error", &what, Some(help));
-            std::process::exit(i32::from(REFUSED));
+            std::process::exit(i32::from(if is_starved { UNJUDGED } else { REFUSED }));
         }
     });
     watched

@@ -1,6 +1,9 @@
 //! `simhost lab dev check`: what the author of a lab has to know.
 
+use std::process::Command;
+
 use super::{CHANGE, Home, TOPOLOGY};
+use crate::support::finish;
 
 #[test]
 fn a_good_lab_is_proved() {
@@ -71,4 +74,16 @@ fn a_folder_of_labs_is_examined_lab_by_lab() {
     assert!(done.stdout.contains("05-pages: good") && done.stdout.contains("06-broken: it cannot be judged"));
     let one = home.lab(&["dev", "check", ".", "--lab", "05-pages", "--seeds", "1"]);
     assert_eq!(one.code, Some(0), "{}{}", one.stdout, one.stderr);
+}
+
+#[test]
+fn the_package_of_the_program_has_no_wrong_answers() {
+    let list = ["package", "--list", "--allow-dirty", "--offline", "--package", "simhost"];
+    let mut cargo = Command::new(env!("CARGO"));
+    let listed = finish(cargo.args(list).current_dir(env!("CARGO_MANIFEST_DIR")));
+    let files: Vec<_> = listed.success().lines().filter(|path| path.starts_with("assets/labs/")).collect();
+    assert!(files.contains(&"assets/labs/07-retry-storm/lab.toml"), "{files:?}");
+    let is_of_authors =
+        |path: &&&str| path.contains("/wrong/") || path.contains("/solution/") && path.ends_with(".wasm");
+    assert_eq!(files.iter().find(is_of_authors), None);
 }

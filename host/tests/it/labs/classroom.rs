@@ -117,9 +117,12 @@ fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
     hand_in(&home, "flood", &TOPOLOGY.replace("\"5/s\"", "\"100000/s\""));
     hand_in(&home, "good", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--time", "15s"]);
-    assert_eq!(graded.code, Some(0), "{}", graded.stderr);
     let rows: Vec<_> = graded.stdout.lines().collect();
-    assert_eq!(rows[1], "\"flood\",0,4,no,\"it was stopped: the check took longer than 15s\"");
+    // On a machine that is busy it is not late, but not graded.
+    let stopped = "it was stopped: the check took longer than 15s";
+    let late = format!("\"flood\",0,4,no,\"{stopped}\"");
+    let starved = format!("\"flood\",,4,,\"not graded: {stopped}, and could compute for ");
+    assert!(rows[1] == late || rows[1].starts_with(&starved), "{}", graded.stdout);
     assert_eq!(rows[2], "\"good\",4,4,yes,\"\"");
 }
 
