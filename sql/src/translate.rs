@@ -29,7 +29,7 @@ use crate::types::Type;
 
 pub(crate) use ddl::create_table::JSON_CHECK;
 pub(crate) use ddl::{Change, Ddl};
-pub(crate) use order::counted;
+pub(crate) use order::{First, counted};
 use size::Size;
 
 /// What a row lock does about one that another transaction holds.
@@ -64,6 +64,8 @@ pub(crate) struct Run {
     pub writes: bool,
     /// The parameters that are a LIMIT or an OFFSET.
     pub limits: Vec<(usize, Rows)>,
+    /// The LIMIT and the OFFSET of a result that is sorted: SQLite keeps no more of its rows.
+    pub first: Option<Vec<First>>,
 }
 
 /// What a number of rows says.
@@ -121,6 +123,7 @@ pub(crate) struct Translator<'a> {
     ctes: Vec<Cte>,
     row_lock: Option<RowLock>,
     limits: Vec<(usize, Rows)>,
+    first: Option<Vec<First>>,
     /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
     changes_rows: bool,
     /// It writes a RETURNING.
@@ -245,6 +248,7 @@ impl<'a> Translator<'a> {
             ctes: Vec::new(),
             row_lock: None,
             limits: Vec::new(),
+            first: None,
             changes_rows: false,
             returning: false,
             counts_rows: false,
@@ -306,6 +310,7 @@ impl<'a> Translator<'a> {
             strength,
             writes: self.changes_rows,
             limits: self.limits,
+            first: self.first,
         })
     }
 }

@@ -155,6 +155,15 @@ fn what_one_statement_may_hold_is_bounded_by_its_steps_and_its_longest_row() {
         let few = sql.replace('#', few).replace("FROM t WHERE v ||", "FROM t WHERE id < 9 AND v ||");
         done(execute(&mut database, None, &few));
     }
+    // Of a sorted result no more is kept than what is wanted of it.
+    let statement =
+        database.prepare("SELECT v FROM t ORDER BY v DESC LIMIT $1 OFFSET $2").expect("it parses");
+    for (limit, offset, fits) in [(3, 0, true), (3, 5_000, true), (3, 58_000, false), (58_000, 0, false)] {
+        let params = [Value::Int(limit), Value::Int(offset)];
+        let ran = matches!(database.execute(None, &statement, &params, Call::at(0)), Outcome::Done(_));
+        assert_eq!(ran, fits, "{limit} behind {offset}");
+    }
+    done(execute(&mut database, None, "SELECT v FROM t ORDER BY v LIMIT 9"));
     // What holds nothing takes as many steps as it needs, and the others go on.
     let read = "SELECT count(*) FROM t WHERE v <> ''";
     assert_eq!(done(execute(&mut database, None, read)).rows, [[Value::Int(60_000)]]);

@@ -45,6 +45,34 @@ pub(crate) fn counted(value: &Value, what: Rows) -> Result<Value> {
     }
 }
 
+/// A LIMIT or an OFFSET.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum First {
+    Number(u64),
+    /// The value of a parameter, from 0.
+    Parameter(usize),
+}
+
+/// The LIMIT and the OFFSET of a query that sorts; nothing if it has no LIMIT, or if one is calculated.
+pub(super) fn first(query: &Query) -> Option<Vec<First>> {
+    query.order_by.as_ref()?;
+    let Some(LimitClause::LimitOffset { limit: Some(limit), offset, .. }) = &query.limit_clause else {
+        return None;
+    };
+    let number = |expr: &Expr| match expr {
+        Expr::Value(value) => match &value.value {
+            Literal::Number(digits, _) => digits.parse().ok().map(First::Number),
+            Literal::Placeholder(name) => {
+                let number = name.trim_start_matches('$').parse::<usize>().ok()?;
+                number.checked_sub(1).map(First::Parameter)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    [Some(limit), offset.as_ref().map(|offset| &offset.value)].into_iter().flatten().map(number).collect()
+}
+
 impl Translator<'_> {
     /// Writes a WINDOW clause; the windows that it names can be used from then on.
     pub(super) fn windows(&mut self, select: &Select) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::types::Type;
 
 impl Translator<'_> {
     pub(super) fn top_query(mut self, query: &Query) -> Result<Run> {
+        self.first = super::order::first(query);
         let (outputs, _) = self.query_locking(query, true)?;
         self.run(outputs, Strength::Update)
     }

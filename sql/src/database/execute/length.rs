@@ -49,6 +49,11 @@ impl Length {
         if self.bytes <= LENGTHS[0] { 1 } else { (self.bytes / BYTES_PER_WEIGHT) as u64 }
     }
 
+    /// Whether a statement may hold so many rows of this length.
+    pub(super) fn may_hold(self, rows: u64, bounds: &Bounds) -> bool {
+        rows.saturating_mul((self.bytes + ROW_BYTES) as u64) <= bounds.held_bytes
+    }
+
     /// The steps after which a statement may hold as much as it may, if its rows are as long as this.
     pub(super) fn held_steps(self, bounds: &Bounds) -> u64 {
         let rows = bounds.held_bytes / (self.bytes + ROW_BYTES) as u64;

@@ -11,7 +11,7 @@ use crate::failure;
 use crate::lock::Transaction;
 use crate::state::Allowance;
 use crate::statement::Statement;
-use crate::translate::Run;
+use crate::translate::{First, Run};
 use crate::value::Value;
 
 /// A statement with all that it needs to run.
@@ -47,13 +47,13 @@ impl Database {
         // run again. Of others the plan is looked at when it matters.
         let is_final = attempt.undo.mark;
         let is_known = is_final || attempt.statement.loops.get().is_some();
-        let mut holds = !is_known || self.holds(attempt.statement);
+        let mut holds = !is_known || self.holds(attempt, length);
         let mut before = 0;
         loop {
             let Once { work, result, longest, is_full } = self.run_once(attempt, length, holds, before);
             let is_too_long = result.as_ref().is_err_and(failure::is_too_long);
             let next = if is_full {
-                holds = self.holds(attempt.statement);
+                holds = self.holds(attempt, length);
                 if holds { length.shorter().filter(|_| !is_final) } else { Some(length) }
             } else if is_too_long && length.is_short() {
                 // With the rows that it has, it could hold too much.
@@ -67,6 +67,9 @@ impl Database {
             // What it took to find out that it holds nothing is not counted.
             before = if is_full && !holds { before } else { work.effort };
             length = next;
+            if attempt.statement.loops.get().is_some() {
+                holds = self.holds(attempt, length);
+            }
             self.shared.lock().draw_again(&drawn);
             if let Err(failure) = self.rewind(attempt) {
                 return (work, Err(failure));
@@ -74,8 +77,19 @@ impl Database {
         }
     }
 
-    fn holds(&self, statement: &Statement) -> bool {
-        self.plan(statement).map_or(true, |loops| holds_rows(&loops))
+    /// Whether a statement holds more rows of this length with each of its steps.
+    fn holds(&self, attempt: &Attempt<'_>, length: Length) -> bool {
+        let Attempt { statement, run, values, .. } = *attempt;
+        let number = |first: &First| match first {
+            First::Number(number) => Some(*number),
+            First::Parameter(at) => match values.get(*at) {
+                Some(Value::Int(number)) => u64::try_from(*number).ok(),
+                _ => None,
+            },
+        };
+        let first = run.first.as_ref().and_then(|first| first.iter().map(number).sum::<Option<u64>>());
+        let keeps_few = first.is_some_and(|rows| length.may_hold(rows, &self.bounds));
+        self.plan(statement).map_or(true, |loops| holds_rows(&loops, keeps_few))
     }
 
     fn run_once(&mut self, attempt: &Attempt<'_>, length: Length, holds: bool, before: u64) -> Once {
@@ -132,9 +146,12 @@ impl Database {
     }
 }
 
-/// Whether a plan has temporary results, other than the numbers of `generate_series`.
-fn holds_rows(loops: &[String]) -> bool {
-    loops.iter().map(|line| line.trim_start()).any(|line| {
+/// Whether a plan has temporary results, other than the numbers of `generate_series`, and the sorted result
+/// if of that few rows are kept.
+fn holds_rows(loops: &[String], keeps_few: bool) -> bool {
+    let is_result = |line: &str| line.starts_with("USE TEMP B-TREE FOR") && line.ends_with("ORDER BY");
+    let others = loops.iter().filter(|line| !(keeps_few && is_result(line)));
+    others.map(|line| line.trim_start()).any(|line| {
         let apart = line.strip_prefix("CO-ROUTINE ").or_else(|| line.strip_prefix("MATERIALIZE "));
         apart.is_some_and(|name| name != "pg_series")
             || ["TEMP B-TREE", "LIST SUBQUERY", "AUTOMATIC"].iter().any(|part| line.contains(part))
