@@ -92,13 +92,9 @@ fn the_bytes_of_long_texts_count_among_the_steps_of_a_request() {
          [services.app]\nguest = \"service\"\ndatabases.stock = {{}}\nconfig.sql-in = \"stock\"\n\
          {route}\n[databases.stock]\ntables = \"CREATE TABLE t (a INT)\"\n"
     );
+    let topology = Topology::new("shop", text);
     let mut command = simhost();
-    command.arg("run").arg(Topology::new("shop", text).path()).args([
-        "--virtual",
-        "--json",
-        "--compute",
-        "0",
-    ]);
+    command.arg("run").arg(topology.path()).args(["--virtual", "--json", "--compute", "0"]);
     let output = command.args(["--request", "GET /long"]).output().expect("the program starts");
     let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
     let statements = report["databases"][0]["statements"].as_array().expect("statements");

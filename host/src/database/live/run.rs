@@ -65,7 +65,7 @@ impl Live {
                 Outcome::Blocked(blocked) => {
                     drop(core);
                     open.own = Some(blocked.transaction);
-                    // One of those in the way may have ended: who waited then was told, and nobody else will be.
+                    // One of those in the way may have ended. Who waited then was told; nobody else will be.
                     if is_outdated {
                         continue;
                     }

@@ -43,8 +43,8 @@ impl Database {
     pub(super) fn run_by_lengths(&mut self, attempt: &Attempt<'_>) -> (Work, Result<Rows>) {
         let drawn = self.shared.lock().drawn(attempt.run.writes);
         let mut length = Length::of(attempt.values, &self.bounds);
-        // SQLite ends the transaction of a change that it has to stop: after earlier changes none is stopped to
-        // run again. Of others the plan is looked at when it matters.
+        // SQLite ends the transaction of a change that it has to stop: after earlier changes none is stopped
+        // to run again. Of others the plan is looked at when it matters.
         let is_final = attempt.undo.mark;
         let is_known = is_final || attempt.statement.loops.get().is_some();
         let mut holds = !is_known || self.holds(attempt, length);
