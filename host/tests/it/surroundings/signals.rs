@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::component::{component, module};
 use crate::support::server::Server;
-use crate::support::{PATIENCE, Topology, simhost};
+use crate::support::{PATIENCE, Topology, interrupt, said, simhost};
 
 fn signal(process: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
@@ -169,8 +169,36 @@ fn a_run_whose_output_is_blocked_ends_within_its_bound() {
     let mut run = Server::launch_unread(command.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"));
     run.wait_until_blocked();
     run.signal("-TERM");
-    run.wait_for("error: the run is not over 25.1s after it was told to stop");
+    run.wait_for(
+        "error: the run is not over 25.1s after it was told to stop: what it writes to takes nothing",
+    );
     assert_eq!(run.ended().code, Some(130));
+}
+
+/// One request makes a thousand million calls: what it writes to is read, and it goes on.
+#[test]
+fn a_run_that_still_simulates_when_its_time_is_over_says_so() {
+    let services = ["front", "middle", "back"].map(|name| {
+        let next = if name == "front" {
+            "middle"
+        } else if name == "middle" {
+            "back"
+        } else {
+            "last"
+        };
+        format!("[services.{name}]\nguest = \"service\"\nconfig.calls = \"1000x {next}\"\n")
+    });
+    let text = format!(
+        "[topology]\nname = \"many\"\n[limits]\nrequest-time = \"24h\"\ncpu-time = \"1h\"\n{}\
+         [services.last]\nguest = \"service\"\n[[load]]\nname = \"one\"\nto = \"front\"\n\
+         arrivals.constant = \"1/s\"\nrequest = {{ path = \"/\" }}\n",
+        services.concat()
+    );
+    let topology = Topology::new("many", text);
+    let mut command = topology.command(&["--virtual", "--for", "8000h", "--out", "-"]);
+    let (finished, _) = interrupt(command.env("OTEL_BSP_EXPORT_TIMEOUT", "100"));
+    assert_eq!(finished.code, Some(130), "{}", finished.stderr);
+    said(&finished, &["is not over 25.1s after it was told to stop: it still simulates what was under way"]);
 }
 
 #[test]
