@@ -38,8 +38,8 @@ use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use contract::{Described, Exports, GuestCode, Outcome, Route};
 pub use cpu::EPOCH_TICK;
+use failure::{ASKED_TIMES, checked, exhausted, failure, memory_exceeded, unasked};
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
-use failure::{checked, exhausted, failure, memory_exceeded};
 pub use host::{GuestState, Host};
 use host::{HANDLES, argument_bytes};
 pub use identity::Identity;
@@ -56,6 +56,12 @@ pub struct Worker {
     ahead: Rc<Lookahead>,
     /// The engine counts fuel.
     fuel: bool,
+    /// How long it may compute for what it does now.
+    allowed: Nanos,
+    /// It has served no request yet.
+    is_new: bool,
+    /// What it has computed to answer questions.
+    asked: Nanos,
     /// Given back when the store, with what it has of the engine, is gone.
     _permit: WorkerPermit,
 }
@@ -103,7 +109,10 @@ impl Worker {
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
         };
         match instance {
-            Ok(guest) => Ok(Self { store, guest, cpu, ahead, fuel, _permit: permit }),
+            Ok(guest) => {
+                let allowed = identity.limits.cpu_time;
+                Ok(Self { store, guest, cpu, ahead, fuel, allowed, is_new: true, asked: 0, _permit: permit })
+            }
             Err(error) => Err(failure(&error, store.data())),
         }
     }
@@ -137,7 +146,8 @@ impl Worker {
         &mut self,
         question: impl AsyncFnOnce(&Exports, &mut Store<GuestState>) -> wasmtime::Result<T>,
     ) -> Result<T, GuestFailure> {
-        self.prepare(None)?;
+        let cpu_time = self.store.data().local.get().identity.limits.cpu_time;
+        self.prepare(None, cpu_time.saturating_mul(ASKED_TIMES))?;
         let local = self.store.data().local.get();
         let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
         let answer = {
@@ -145,7 +155,13 @@ impl Worker {
             in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
         };
         self.store.data().local.get().output.finish();
-        answer?.map_err(|error| failure(&error, self.store.data()))
+        self.asked += self.computed().unwrap_or_else(|| self.cpu.spent());
+        answer?.map_err(|error| unasked(failure(&error, self.store.data()), &limits))
+    }
+
+    /// What it has computed to answer questions: nanoseconds.
+    pub const fn asked(&self) -> Nanos {
+        self.asked
     }
 
     /// What the host may hold for its requests.
@@ -158,9 +174,14 @@ impl Worker {
         self.store.data().local.get().interfaces.bus.waiter.brought(above);
     }
 
-    /// Gets ready for one request: its trace, its chance, its bounds.
+    /// Gets ready for one request: its trace, its chance, its bounds. For the first one the guest also makes
+    /// what it tells when it is asked, which is no part of the request.
     pub fn begin(&mut self, scope: Box<RequestScope>) -> Result<(), GuestFailure> {
-        self.prepare(Some(scope))
+        let identity = &self.store.data().local.get().identity;
+        let preparing = if self.is_new { identity.preparing } else { 0 };
+        let cpu_time = identity.limits.cpu_time.saturating_add(preparing);
+        self.is_new = false;
+        self.prepare(Some(scope), cpu_time)
     }
 
     /// Takes `bytes` of the worker's memory for as long as it lives.
@@ -239,7 +260,7 @@ impl Worker {
     /// fuel is counted.
     pub fn computed(&self) -> Option<Nanos> {
         let left = self.store.get_fuel().ok()?;
-        Some(self.store.data().local.get().identity.limits.cpu_time.saturating_sub(left))
+        Some(self.allowed.saturating_sub(left))
     }
 
     /// What the guest has computed for the request, without what makes its process slow: nanoseconds of
@@ -261,12 +282,12 @@ impl Worker {
         annotations
     }
 
-    fn prepare(&mut self, scope: Option<Box<RequestScope>>) -> Result<(), GuestFailure> {
+    fn prepare(&mut self, scope: Option<Box<RequestScope>>, cpu_time: Nanos) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
         let local = state.local.get_mut();
         let limits = &local.identity.limits;
         local.output.begin(limits.spans);
-        local.cpu.begin();
+        local.cpu.begin(cpu_time);
         local.budget.begin();
         state.memory.reached = false;
         local.ahead.forget();
@@ -275,7 +296,7 @@ impl Worker {
             local.output.current.set(scope.current());
         }
         local.scope = scope;
-        let cpu_time = limits.cpu_time;
+        self.allowed = cpu_time;
         cpu::allow(&mut self.store, self.fuel, cpu_time)
     }
 }

@@ -7,11 +7,15 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::message::{Headers, Response};
-use crate::model::Limits;
+use crate::model::{Limits, Nanos};
 
 use super::bindings::exports::simhost::service::handler;
 use super::call_error::HOST_MEMORY_EXCEEDED;
 use super::host::{GuestState, HANDLES, argument_bytes};
+
+/// A guest may compute this many times `limits.cpu-time` to tell its routes, its jobs or its topics: it reads
+/// its whole configuration then, and no request waits.
+pub(super) const ASKED_TIMES: Nanos = 20;
 
 /// The kind of failure when as many workers exist as may exist.
 pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";
@@ -49,6 +53,16 @@ impl fmt::Display for GuestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.message)
     }
+}
+
+/// The failure of a guest that was asked what it has: it may compute longer than for a request.
+pub(super) fn unasked(failure: GuestFailure, limits: &Limits) -> GuestFailure {
+    if failure.kind != "cpu_time_exceeded" {
+        return failure;
+    }
+    let limit = crate::clock::show(limits.cpu_time);
+    let message = format!("the guest computed longer than {ASKED_TIMES} times limits.cpu-time = {limit}");
+    GuestFailure { message, ..failure }
 }
 
 pub(super) fn exhausted() -> GuestFailure {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::model::{Compute, Limits, ServiceId};
+use crate::model::{Compute, Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::telemetry::record::ResourceId;
 
@@ -28,6 +28,8 @@ pub struct Identity {
     /// How long its guest's computing takes in virtual time.
     pub compute: Compute,
     pub limits: Limits,
+    /// What its guest computes to tell what it has: a worker's first request may take as much longer.
+    pub preparing: Nanos,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
     /// What its workers' memories take: bytes.

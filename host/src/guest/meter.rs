@@ -13,7 +13,8 @@ use crate::sched::Sched;
 /// to its end. At each tick of the epoch a computing guest is asked for its
 /// account, and yields, so that others get their turn.
 pub(super) struct CpuMeter {
-    limit: Duration,
+    /// How long it may compute.
+    limit: Cell<Duration>,
     sched: Sched,
     /// In the turns that have ended, since the request began.
     spent: Cell<Duration>,
@@ -23,12 +24,14 @@ pub(super) struct CpuMeter {
 
 impl CpuMeter {
     pub const fn new(cpu_time: Nanos, sched: Sched) -> Self {
+        let limit = Cell::new(Duration::from_nanos(cpu_time));
         let (spent, turn) = (Cell::new(Duration::ZERO), Cell::new(None));
-        Self { limit: Duration::from_nanos(cpu_time), sched, spent, turn }
+        Self { limit, sched, spent, turn }
     }
 
-    /// Another request begins.
-    pub fn begin(&self) {
+    /// Another request begins, which may compute for `cpu_time`.
+    pub fn begin(&self, cpu_time: Nanos) {
+        self.limit.set(Duration::from_nanos(cpu_time));
         self.spent.set(Duration::ZERO);
     }
 
@@ -61,6 +64,6 @@ impl CpuMeter {
     /// Whether the guest has computed as long as it may: looked at within a turn.
     pub fn is_over(&self) -> bool {
         let turn = self.turn.get().map_or(Duration::ZERO, Stopwatch::elapsed);
-        self.spent.get() + turn >= self.limit
+        self.spent.get() + turn >= self.limit.get()
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
+use indexmap::IndexMap;
 use tracing::debug;
 
 use crate::bus::routes::Routes;
@@ -106,7 +107,8 @@ pub fn ask_guest(
         ask(Export::Job, JOBS);
         let jobs = worker.jobs().await?;
         ask(Export::Consumer, TOPICS);
-        Ok((routes, jobs, worker.topics().await?))
+        let topics = worker.topics().await?;
+        Ok((routes, jobs, topics, worker.asked()))
     };
     let answer = match host.sched.block_on(asking, || {}) {
         Ok(answer) => answer,
@@ -116,17 +118,20 @@ pub fn ask_guest(
     let name = quote(&service.name);
     match answer {
         Err(failure) => Err(Refusal::of(no_answer(&name, asked.get(), &failure, &said.borrow()))),
-        Ok((routes, jobs, topics)) => match (routes.transpose(), jobs.transpose(), topics.transpose()) {
-            (Ok(routes), Ok(jobs), Ok(topics)) => Ok(LoadedGuest {
-                routes: compiled(&service.name, routes)?,
-                jobs: checked(&name, jobs.unwrap_or_default())?,
-                topics,
-                code,
-            }),
-            (routes, jobs, topics) => {
-                Err(refused(&name, each_once([routes.err(), jobs.err(), topics.err()])))
+        Ok((routes, jobs, topics, preparing)) => {
+            match (routes.transpose(), jobs.transpose(), topics.transpose()) {
+                (Ok(routes), Ok(jobs), Ok(topics)) => Ok(LoadedGuest {
+                    routes: compiled(&service.name, routes)?,
+                    jobs: checked(&name, jobs.unwrap_or_default())?,
+                    topics,
+                    preparing,
+                    code,
+                }),
+                (routes, jobs, topics) => {
+                    Err(refused(&name, setup.config, each_once([routes.err(), jobs.err(), topics.err()])))
+                }
             }
-        },
+        }
     }
 }
 
@@ -193,8 +198,13 @@ fn each_once(all: [Option<Vec<contract::Problem>>; 3]) -> Vec<contract::Problem>
 }
 
 /// What the guest of the service `name` reports about its configuration.
-fn refused(name: &str, problems: Vec<contract::Problem>) -> Refusal {
+fn refused(name: &str, config: &IndexMap<String, String>, problems: Vec<contract::Problem>) -> Refusal {
     let reason = |contract::Problem { key, message, remedy }| {
+        if let Some((key, text)) = key.as_deref().and_then(|key| no_time(config, key, &message)) {
+            let message = format!("config.{key} of {name}: {text:?} keeps no answer");
+            let help = "write cache = \"10s\", or leave cache and cache-in out";
+            return (Some(key), Problem::new(message).help(help));
+        }
         let message = match &key {
             Some(key) => format!("config.{} of {name}: {}", shortened(key), shortened(&message)),
             None => format!("the guest of {name}: {}", shortened(&message)),
@@ -217,6 +227,13 @@ fn several_messages(key: &str, message: &str) -> Option<String> {
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
     is_number
         .then(|| format!("for several messages write how many with an x: publish = \"{number}x {topic}\""))
+}
+
+/// The time for which answers are kept, with its key, where a guest misses it though it is there: it is zero.
+fn no_time<'a>(config: &'a IndexMap<String, String>, key: &str, message: &str) -> Option<(String, &'a str)> {
+    let table = key.strip_suffix("cache-in").filter(|_| message.contains("there is no `cache`"))?;
+    let keys = [format!("{table}cache"), "cache".to_owned()];
+    keys.into_iter().find_map(|key| config.get(&key).map(|text| (key, text.as_str())))
 }
 
 fn shortened(text: &str) -> &str {

@@ -10,7 +10,7 @@ use crate::guest::Identity;
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::message::is_token;
-use crate::model::{Model, ServiceId};
+use crate::model::{Model, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::record::ResourceId;
@@ -22,12 +22,14 @@ pub struct Setup<'a> {
     pub config: &'a IndexMap<String, String>,
     /// The name of the deployment that it is; none of the service as the topology has it.
     pub release: Option<&'a str>,
+    /// What its guest has computed to tell what it has.
+    pub preparing: Nanos,
 }
 
 impl<'a> Setup<'a> {
     /// The topology's.
     pub fn of(service: &'a crate::model::Service) -> Self {
-        Self { version: service.version.as_deref(), config: &service.config, release: None }
+        Self { version: service.version.as_deref(), config: &service.config, release: None, preparing: 0 }
     }
 }
 
@@ -63,6 +65,7 @@ pub fn identity(model: &Model, id: ServiceId, info: ReplicaInfo, setup: &Setup<'
         compute: model.compute(id),
         under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
+        preparing: setup.preparing,
         memory: Arc::default(),
         pool: Rc::default(),
     }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
-use crate::model::{Canary, ServiceId};
+use crate::model::{Canary, Nanos, ServiceId};
 use crate::telemetry::record::ResourceId;
 
 use super::identity::Setup;
@@ -60,6 +60,8 @@ pub struct LoadedGuest {
     pub jobs: Vec<String>,
     /// The topics of which it takes messages; `*` stands for all. None without a `consumer`.
     pub topics: Option<Vec<String>>,
+    /// What it has computed to tell all that.
+    pub preparing: Nanos,
 }
 
 /// What a fault deploys at a service.
@@ -78,6 +80,11 @@ pub struct LoadedRelease {
 
 impl LoadedRelease {
     pub fn setup(&self) -> Setup<'_> {
-        Setup { version: self.service.version.as_deref(), config: &self.config, release: Some(&self.name) }
+        Setup {
+            version: self.service.version.as_deref(),
+            config: &self.config,
+            release: Some(&self.name),
+            preparing: self.service.guest.as_ref().map_or(0, |guest| guest.preparing),
+        }
     }
 }

@@ -155,7 +155,8 @@ impl Making<'_> {
             return Node { name, base, client, limits, code: NodeCode::External };
         };
         let may_die = fault::strikes_replicas(self.model, id);
-        let setup = Setup { version: service.version.as_deref(), ..Setup::of(described) };
+        let (version, preparing) = (service.version.as_deref(), guest.preparing);
+        let setup = Setup { version, preparing, ..Setup::of(described) };
         let replicas = (0..described.replicas).map(|replica| {
             let process = Process::new(self.sched, may_die);
             let resource = ResourceId(self.next);

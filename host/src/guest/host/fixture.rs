@@ -93,6 +93,7 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         environment: Vec::new(),
         compute: Compute::NONE,
         limits: Limits::default(),
+        preparing: 0,
         under_way: UnderWay::new(1 << 20, 1),
         memory: Arc::default(),
         pool: Rc::default(),

@@ -181,12 +181,32 @@ fn a_deployment_of_another_built_in_guest_does_not_get_the_keys_of_the_service()
 #[test]
 fn a_guest_that_stops_before_it_gives_its_routes_is_met_with_the_remedy_for_its_bound() {
     for (what, why, help) in [
-        ("log", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
-        ("grow", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
+        ("log", "longer than 20 times limits.cpu-time = 50ms", "do less, or raise limits.cpu-time"),
+        ("grow", "longer than 20 times limits.cpu-time = 50ms", "do less, or raise limits.cpu-time"),
         ("body", "the guest asked for the request while it served none", "runs before any request"),
     ] {
-        let report = World::of("hostile", &format!("config.routes = '{what}'")).refusal();
+        let report =
+            World::of("hostile", &format!("config.routes = '{what}'\nlimits.cpu-time = '50ms'")).refusal();
         assert!(report.contains(why) && report.contains(help), "{what}: {report}");
         assert!(report.len() < 2_000, "{what}: {}", report.len());
     }
+}
+
+#[test]
+fn a_service_has_as_many_routes_as_a_guest_may_have() {
+    let work = "work = { percentiles = { p50 = '12ms', p90 = '20ms', p95 = '30ms', p99 = '80ms' } }";
+    let route = |number: usize| {
+        format!(
+            "config.r{number} = {{ route = 'GET /r{number}/{{id}}', errors = 0.0, response-bytes = 9, {work} }}\n"
+        )
+    };
+    let routes: String = (1..=999).map(route).collect();
+    // Each worker makes its routes with its first request, and serves the next ones without.
+    let requests: Vec<_> = [1, 500, 999, 999].map(|number| format!("GET /r{number}/7")).into();
+    let requests: Vec<_> = requests.iter().map(String::as_str).collect();
+    let run = World::of_services(&[("front", &routes)]).flags(&["--compute", "0"]).virtually(&requests);
+    assert_eq!(run.statuses(), [200; 4]);
+    let more = format!("{routes}config.one = {{ route = 'GET /one' }}");
+    let report = World::of_services(&[("front", &more)]).refusal();
+    assert!(report.contains("1001 routes are more than 1000"), "{report}");
 }
