@@ -22,7 +22,7 @@ use crate::telemetry::record::{KeyValue, PEER_NAMES};
 pub use account::{CacheAccount, ClientCounts};
 pub use flight::{Flights, Landing, Lease, Missing};
 pub use server::servers;
-pub use store::{Bounds, KEY_AT_MOST, Refused, Store, StoreCounts, VALUE_AT_MOST};
+pub use store::{Bounds, ENTRY, KEY_AT_MOST, Refused, Store, StoreCounts, VALUE_AT_MOST};
 pub use trouble::{ActiveFault, Struck, Way};
 
 use trouble::Trouble;

@@ -14,7 +14,7 @@ pub const KEY_AT_MOST: usize = 1 << 10;
 pub const VALUE_AT_MOST: usize = 1 << 20;
 
 /// Bytes of an entry besides its key and its value. The reference has the number.
-const ENTRY: u64 = 96;
+pub const ENTRY: u64 = 96;
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

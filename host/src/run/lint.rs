@@ -11,6 +11,7 @@ mod faults;
 mod links;
 mod rings;
 mod routes;
+mod settings;
 mod statements;
 mod stores;
 mod subscriptions;
@@ -50,6 +51,7 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     problems.extend(subscriptions::problems(&run));
     problems.extend(rings::problems(&run));
     problems.extend(stores::problems(&run));
+    problems.extend(settings::problems(&run));
     problems
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod databases;
 mod document;
 mod faults;
+mod settings;
 mod shares;
 mod topics;
 mod traffic;

@@ -1,6 +1,7 @@
-//! Databases and caches that no service uses, and databases with fewer connections than the pools of their
-//! services have.
+//! Databases and caches that no service uses, databases with fewer connections than the pools of their
+//! services have, and timeouts of databases that never end anything.
 
+use crate::clock;
 use crate::error::{Problem, list, quote};
 use crate::model::{Database, Place};
 
@@ -21,12 +22,27 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         let help = format!("give it to a service: caches = [{}]; or leave it out", quote(&cache.name));
         unused("cache", &cache.name, &cache.place, &help)
     });
-    databases.chain(caches).collect()
+    let timeouts = run.model.databases.iter().filter_map(idle_timeout);
+    databases.chain(caches).chain(timeouts).collect()
 }
 
 fn unused(what: &str, name: &str, place: &Place, help: &str) -> Problem {
     let problem = Problem::warning(format!("no service uses the {what} {}", quote(name)));
     problem.at(place.clone(), "not used").help(help)
+}
+
+/// A timeout for locks that ends nothing, as that for whole statements ends all before.
+fn idle_timeout(database: &Database) -> Option<Problem> {
+    let (lock, statement) = (database.lock_timeout?, database.statement_timeout?);
+    if lock < statement {
+        return None;
+    }
+    let (name, lock, most) = (quote(&database.name), clock::show(lock), clock::show(statement));
+    let message = format!(
+        "lock-timeout = {lock} of the database {name} never ends a wait: statement-timeout = {most} ends the statement before"
+    );
+    let help = "set lock-timeout below statement-timeout, or leave it out";
+    Some(Problem::warning(message).at(database.place.clone(), "this database").help(help))
 }
 
 /// A database that refuses connections which its pools may have.

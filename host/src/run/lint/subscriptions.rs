@@ -1,16 +1,19 @@
-//! Subscriptions of services whose guests do not consume their topics, and topics in the configuration of a
-//! guest `service` that are not there or that it does not hear of.
+//! Subscriptions of services whose guests do not consume their topics, or that ask more of a topic than it
+//! keeps; and topics in the configuration of a guest `service` that are not there or that it does not hear
+//! of.
 
 use simhost_notation::{Calls, OneCall};
 
+use crate::clock;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Place, ServiceId, Subscription};
+use crate::model::{Code, Nanos, Place, ServiceId, Subscription};
 
 use super::{Run, graded};
 
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let subscriptions = run.model.subscriptions.iter();
-    let subscriptions = subscriptions.filter_map(|subscription| problem(run, subscription));
+    let subscriptions = subscriptions
+        .flat_map(|subscription| problem(run, subscription).into_iter().chain(beyond(run, subscription)));
     let services = (0..run.model.services.len()).flat_map(|index| scripted(run, ServiceId(index as u32)));
     subscriptions.chain(services).collect()
 }
@@ -32,6 +35,46 @@ fn problem(run: &Run<'_>, subscription: &Subscription) -> Option<Problem> {
         ),
     };
     Some(Problem::new(message).at(subscription.place.clone(), "consumed here").help(help))
+}
+
+/// What a subscription asks of its topic and does not get, or of itself.
+fn beyond(run: &Run<'_>, subscription: &Subscription) -> Vec<Problem> {
+    let (topic, retry) = (&run.model.topics[subscription.topic], &subscription.retry);
+    let (name, group) = (quote(&topic.name), quote(&subscription.group));
+    let mut problems = Vec::new();
+    let mut warn = |message: String, help: &str| {
+        let place = subscription.place.clone();
+        problems.push(Problem::warning(message).at(place, "consumed here").help(help));
+    };
+    let (batch, kept) = (subscription.batch, topic.retain.messages);
+    if u64::from(batch) > kept {
+        warn(
+            format!(
+                "a batch of the group {group} is never full: batch = {batch}, and a partition of {name} keeps {kept}"
+            ),
+            "lower batch, or raise retain.messages of the topic",
+        );
+    }
+    if retry.attempts > 1 && retry.backoff > retry.max_backoff {
+        let (first, most) = (clock::show(retry.backoff), clock::show(retry.max_backoff));
+        warn(
+            format!(
+                "the group {group} waits {most} in place of retry.backoff = {first}: no wait is longer than max-backoff"
+            ),
+            "raise max-backoff, or lower backoff",
+        );
+    }
+    let waits = (1..retry.attempts).fold(0, |sum: Nanos, attempt| sum.saturating_add(retry.wait(attempt)));
+    if let Some(age) = topic.retain.age.filter(|age| *age < waits) {
+        let (age, waits) = (clock::show(age), clock::show(waits));
+        warn(
+            format!(
+                "{name} removes messages after retain.for = {age}, and the group {group} delivers those that fail for the last time after {waits}"
+            ),
+            "raise retain.for of the topic, or lower attempts or backoff of retry",
+        );
+    }
+    problems
 }
 
 /// Problems of the topics in the configuration of a guest `service`.
