@@ -25,7 +25,7 @@ use crate::error::quote;
 use crate::model::Nanos;
 use crate::report::words::{count, counted};
 use crate::topology::FILE_AT_MOST;
-use crate::traces::{self, ReadError, Source, is_truth};
+use crate::traces::{self, Foreign, ReadError, Source};
 
 use bounds::MAX_SPANS;
 use keep::Keep;
@@ -103,10 +103,10 @@ struct Read {
 pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
     let source = Source::open(wanted.path.as_deref())?;
     let (mut keep, mut names, mut left_out) = (Keep::default(), Names::default(), LeftOut::default());
-    let (mut lines, mut strange, mut spans, mut has_truth) = (0, 0, 0, false);
+    let (mut lines, mut strange, mut spans, mut first) = (0, 0, 0, None);
     let mut unread = source.lines(|text| {
         let Some(line) = traces::line(text) else {
-            has_truth |= lines + strange == 0 && is_truth(text);
+            first.get_or_insert_with(|| Foreign::of(text));
             strange += 1;
             return;
         };
@@ -118,7 +118,7 @@ pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
             taken.into_iter().for_each(|span| keep.add(span, &mut left_out));
         }
     })?;
-    source.check(lines, strange, has_truth, &mut unread)?;
+    source.check(lines, strange, first, &mut unread)?;
     let file = || wanted.file.clone();
     if spans == 0 {
         return Err(ImportError::NoSpans { file: file() });

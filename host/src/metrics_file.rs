@@ -79,7 +79,7 @@ pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
     let source = Source::open(wanted.file.as_deref())?;
     let mut census = Census::default();
     let mut unread = source.lines(|text| census.add(text, wanted))?;
-    source.check(census.lines, census.strange, census.is_truth, &mut unread)?;
+    source.check(census.lines, census.strange, census.first, &mut unread)?;
     let mut by = wanted.by.clone();
     by.dedup();
     let mut table = Table::new(std::mem::take(&mut census.instants).into(), by);

@@ -5,8 +5,11 @@
 //! of traces, which is bounded, and not with the size of the file.
 
 mod census;
+mod documents;
 mod draw;
+mod enums;
 mod exemplar;
+mod foreign;
 mod names;
 mod read;
 mod records;
@@ -24,7 +27,8 @@ use crate::telemetry::console::text::{moment, safe, shorten};
 
 use census::{Census, MAX_TRACES, Summary};
 pub use exemplar::Wish;
-pub use read::{ReadError, Source, is_truth};
+pub use foreign::Foreign;
+pub use read::{ReadError, Source};
 pub use records::{Line, line};
 
 /// Columns of what a root is called in a list; a longer name loses its middle.
@@ -68,7 +72,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let source = Source::open(wanted.file.as_deref())?;
     let mut census = Census::of(wanted);
     let mut unread = source.lines(|text| census.add(text, wanted))?;
-    source.check(census.lines, census.strange, census.is_truth, &mut unread)?;
+    source.check(census.lines, census.strange, census.first, &mut unread)?;
     let Census { mut traces, beyond, strange, names, search, .. } = census;
     let exemplar = search.found()?;
     let id = exemplar.as_ref().map(|(id, _)| id.to_string());

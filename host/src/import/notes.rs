@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::clock;
 use crate::error::INFALLIBLE;
 use crate::report::words::{count, counted};
+use crate::topology::LONGEST;
 
 use super::bounds::{
     MAX_CALLS, MAX_KNOWN_ROUTES, MAX_KNOWN_TOPICS, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES, MAX_SPANS,
@@ -14,6 +16,7 @@ use super::bounds::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     WithoutIds,
+    TooLong,
     Twice,
     TooManyServices,
     TooManyRoutes,
@@ -27,6 +30,7 @@ pub enum Reason {
     Cycle,
     RouteUnwritten,
     FurtherStatements,
+    FurtherDatabases,
     FurtherCommands,
     Unreadable,
     Refused,
@@ -37,8 +41,9 @@ pub enum Reason {
 }
 
 /// In the order in which they are said.
-const REASONS: [Reason; 21] = [
+const REASONS: [Reason; 23] = [
     Reason::WithoutIds,
+    Reason::TooLong,
     Reason::Twice,
     Reason::Sampled,
     Reason::TooManyServices,
@@ -55,6 +60,7 @@ const REASONS: [Reason; 21] = [
     Reason::Refused,
     Reason::Unwritten,
     Reason::FurtherStatements,
+    Reason::FurtherDatabases,
     Reason::FurtherCommands,
     Reason::Unsent,
     Reason::ClientErrors,
@@ -65,7 +71,7 @@ impl Reason {
     /// What is left out, in the singular.
     const fn what(self) -> &'static str {
         match self {
-            Self::WithoutIds | Self::Twice | Self::Sampled => "span",
+            Self::WithoutIds | Self::TooLong | Self::Twice | Self::Sampled => "span",
             Self::TooManyServices | Self::TooManyRoutes | Self::TooManyNames => "span",
             Self::Messages | Self::TooManyTopics => "span",
             Self::FurtherCommands => "command",
@@ -74,7 +80,7 @@ impl Reason {
             Self::Unsent => "message",
             Self::TooManyCallees | Self::CalleeUnnamed | Self::RouteUnknown | Self::Cycle => "call",
             Self::RouteUnwritten => "route",
-            Self::FurtherStatements => "database span",
+            Self::FurtherStatements | Self::FurtherDatabases => "database span",
             Self::ClientErrors => "4xx answer",
             Self::MissingParent => "request",
         }
@@ -85,6 +91,7 @@ impl Reason {
         let number = |bound: usize| count(bound as u64);
         match self {
             Self::WithoutIds => "left out: no trace id or span id".to_owned(),
+            Self::TooLong => format!("left out: longer than {}", clock::show(LONGEST)),
             Self::Twice => "left out: in the file before".to_owned(),
             Self::Sampled => {
                 let most = number(MAX_SPANS);
@@ -127,6 +134,9 @@ impl Reason {
             }
             Self::FurtherStatements => {
                 "not drawn by themselves: their time is in the work of their route".to_owned()
+            }
+            Self::FurtherDatabases => {
+                "of a second database not drawn: a route asks one; their time is in its work".to_owned()
             }
             Self::ClientErrors => "drawn as successes: the guest fails with 5xx alone".to_owned(),
             Self::MissingParent => "drawn as from outside: the file does not have their parents".to_owned(),

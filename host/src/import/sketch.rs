@@ -8,6 +8,7 @@ mod services;
 mod statements;
 mod stores;
 mod topics;
+mod undrawn;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use crate::model::Nanos;
 
 use super::bounds::MAX_MIX;
 use super::fit;
-use super::names::{Asks, Names, Statement, Store};
+use super::names::{Names, Statement, Store};
 use super::notes::{LeftOut, Reason};
 use super::order::{self, Drawn};
 use super::path;
@@ -25,7 +26,7 @@ use callees::Callees;
 use keeping::Keeping;
 pub use links::{Latency, Link};
 use services::Sizes;
-use stores::{Plan, Stores};
+use stores::Stores;
 use topics::Topics;
 pub use topics::{Subscription, Topic};
 
@@ -100,6 +101,8 @@ pub struct RouteSketch {
     pub work: String,
     pub errors: f64,
     pub statement: Option<(Statement, Store)>,
+    /// What the guest has no notation for: a comment each.
+    pub undrawn: Vec<String>,
     /// The database that it asks, and its statements as the scripted guest has them.
     pub sql: Option<(String, Vec<String>)>,
     pub is_transaction: bool,
@@ -266,6 +269,7 @@ impl Drawing<'_> {
             left_out.add_many(Reason::Unsent, route.served.count);
         }
         let served = if route.served.count > 0 { &route.served } else { &route.guessed };
+        let undrawn = self.undrawn(number, route, &plan, left_out);
         let (errors, count) = (served.failed as f64, served.count.max(1) as f64);
         RouteSketch {
             method: key.method.clone(),
@@ -275,7 +279,8 @@ impl Drawing<'_> {
                 &mut route.own_times(|parts| stores.drawn(names, callees, number, parts)),
             ),
             errors: errors / count,
-            statement: self.statement(number, route, &plan, left_out),
+            statement: undrawn.shown,
+            undrawn: undrawn.words,
             sql: plan
                 .asking
                 .as_ref()
@@ -292,34 +297,6 @@ impl Drawing<'_> {
             response_bytes,
             is_guessed: route.without_span > 0 && heard.is_none(),
         }
-    }
-
-    /// Of the statements and commands that are not drawn, the one that took the most time; the others are
-    /// counted.
-    fn statement(
-        &self,
-        number: u32,
-        route: &Route,
-        plan: &Plan,
-        left_out: &mut LeftOut,
-    ) -> Option<(Statement, Store)> {
-        let (names, reached) = (self.names, (route.served.count - route.served.failed).max(1));
-        let others: Vec<_> = route
-            .statements
-            .iter()
-            .filter(|(statement, _)| !self.stores.draws(names, number, **statement))
-            .collect();
-        // Beside what is drawn, a span for each request would be too many.
-        let is_alone = plan.asking.is_none() && plan.keeping.is_none();
-        let most = others.iter().max_by_key(|(number, asked)| (asked.time, Reverse(**number)));
-        let most = most.filter(|(_, asked)| is_alone || asked.made * 2 > reached).map(|(number, _)| **number);
-        for (statement, asked) in others.into_iter().filter(|(statement, _)| Some(**statement) != most) {
-            let is_command = matches!(names.statements.get(*statement).asks, Asks::Get | Asks::Set);
-            let reason = if is_command { Reason::FurtherCommands } else { Reason::FurtherStatements };
-            left_out.add_many(reason, asked.spans);
-        }
-        let statement = names.statements.get(most?);
-        Some((statement.clone(), names.stores.get(statement.store).clone()))
     }
 
     /// Requests from outside, by the service that they come to.

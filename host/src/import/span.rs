@@ -9,6 +9,7 @@ pub use data::{CACHES, DATABASES};
 use crate::context::SpanId;
 use crate::model::Nanos;
 use crate::telemetry::record::{KeyValue, PEER_NAMES, Resource, SpanKind, SpanRecord, Status, Value};
+use crate::topology::LONGEST;
 
 use super::names::Names;
 use super::notes::{LeftOut, Reason};
@@ -114,6 +115,10 @@ pub fn take(
     left_out: &mut LeftOut,
 ) -> Option<Span> {
     let attributes = Attributes(record);
+    if record.end - record.start > LONGEST {
+        left_out.add(Reason::TooLong);
+        return None;
+    }
     let version = of_resource(resource, "service.version");
     let Some(service) = names.service(&resource.service, version) else {
         left_out.add(Reason::TooManyServices);

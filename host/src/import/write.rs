@@ -6,6 +6,7 @@ use crate::error::{INFALLIBLE, quote};
 use crate::model::Bounds;
 use crate::report::words::counted;
 
+use super::bounds::MAX_NAMED_ROUTES;
 use super::names::{Statement, Store};
 use super::notes::comment;
 use super::path;
@@ -105,9 +106,14 @@ fn service(text: &mut String, service: &Service) {
         writeln!(text, "databases.{database} = {{ pool = {{ max = {most} }} }}").expect(INFALLIBLE);
     }
     let mut keys = std::collections::BTreeSet::new();
-    for of in routes {
+    for (number, of) in routes.iter().enumerate() {
         let called = of.topic.as_ref().map(|topic| format!("topic {topic}"));
-        let plain = path::slug(&called.unwrap_or_else(|| format!("{} {}", of.method, of.path)));
+        let plain = match routes.len() {
+            ..=MAX_NAMED_ROUTES => {
+                path::slug(&called.unwrap_or_else(|| format!("{} {}", of.method, of.path)))
+            }
+            _ => format!("r{}", number + 1),
+        };
         let (mut key, mut number) = (plain.clone(), 2);
         while !keys.insert(key.clone()) {
             key = format!("{plain}-{number}");
@@ -123,6 +129,7 @@ fn route(text: &mut String, service: &str, key: &str, route: &RouteSketch) {
     if *is_guessed {
         comment(text, "guessed: messages, jobs or requests whose own span is missing, drawn as requests");
     }
+    route.undrawn.iter().for_each(|words| comment(text, words));
     writeln!(text, "[services.{service}.config.{key}]").expect(INFALLIBLE);
     match topic {
         Some(topic) => writeln!(text, "topic = {}", quoted(topic)),

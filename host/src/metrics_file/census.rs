@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{did_you_mean, quote};
 use crate::report::words::counted;
-use crate::traces::is_truth;
+use crate::traces::Foreign;
 
 use super::Wanted;
 use super::line::{self, OfResource};
@@ -25,7 +25,8 @@ pub struct Census {
     /// Lines of OTLP, and others.
     pub lines: u64,
     pub strange: u64,
-    pub is_truth: bool,
+    /// What the first of the others is.
+    pub first: Option<Foreign>,
     has_metrics: bool,
     /// Of each attribute that is asked for, whether it is there.
     has_attributes: Vec<bool>,
@@ -72,7 +73,7 @@ impl Filter<'_> {
 impl Census {
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(resources) = line::line(text) else {
-            self.is_truth |= self.strange == 0 && self.lines == 0 && is_truth(text);
+            self.first.get_or_insert_with(|| Foreign::of(text));
             self.strange += 1;
             return;
         };

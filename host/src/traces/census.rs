@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::Wanted;
 use super::exemplar::Search;
+use super::foreign::Foreign;
 use super::names::Names;
-use super::read::is_truth;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
@@ -47,8 +47,8 @@ pub struct Census {
     pub search: Search,
     /// Lines that are.
     pub lines: u64,
-    /// The first line is one of the truth of a run.
-    pub is_truth: bool,
+    /// What the first of those is that are not.
+    pub first: Option<Foreign>,
 }
 
 impl Census {
@@ -62,14 +62,14 @@ impl Census {
             names: Names::of(&wanted.choice),
             search: Search::new(wanted.exemplar.clone()),
             lines: 0,
-            is_truth: false,
+            first: None,
         }
     }
 
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {
-            self.is_truth |= self.lines + self.strange == 0 && is_truth(text);
+            self.first.get_or_insert_with(|| Foreign::of(text));
             self.strange += 1;
             return;
         };

@@ -1,5 +1,6 @@
 //! The lines of a file that may be compressed, as often as they are wanted.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::error::quote;
 use crate::report::words::counted;
+
+use super::documents::{self, Documents};
+use super::foreign::Foreign;
 
 /// A line is at most this long: bytes. Longer ones are left out.
 const LINE_BYTES: u64 = 64 << 20;
@@ -19,13 +23,8 @@ const STDIN_BYTES: u64 = 4 << 30;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How a file of the truth begins ([`crate::truth::Record::Run`]).
-const TRUTH: &str = r#"{"record":"run","#;
-
-/// Whether a line is the first of the truth of a run.
-pub fn is_truth(line: &str) -> bool {
-    line.starts_with(TRUTH)
-}
+/// Some editors put it in front of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +33,11 @@ pub enum ReadError {
     File { path: PathBuf, error: io::Error },
     #[error("cannot keep what standard input says in a temporary file: {0}")]
     Spool(io::Error),
-    #[error("no line of {} is OTLP as JSON", quote(&path.display().to_string()))]
+    #[error("no line of {} is OTLP as JSON{}", quote(&path.display().to_string()), first.what())]
     NoOtlp {
         path: PathBuf,
-        /// It is what --truth has written.
-        is_truth: bool,
+        /// What the first line is.
+        first: Foreign,
     },
     #[error("nothing of {} can be read: {error}", quote(&path.display().to_string()))]
     Cut { path: PathBuf, error: io::Error },
@@ -57,12 +56,7 @@ impl ReadError {
     pub fn remedy(&self) -> &str {
         match self {
             Self::File { .. } => "name a file that --out has written, or - for standard input",
-            Self::NoOtlp { is_truth: true, .. } => {
-                "this is the truth of a run, as --truth writes it: name the file of its --out"
-            }
-            Self::NoOtlp { is_truth: false, .. } => {
-                "name a file that --out has written; of one that is cut off, whole lines are read"
-            }
+            Self::NoOtlp { first, .. } => first.remedy(),
             Self::Cut { .. } => "the file is damaged or cut off within its first line: copy it again",
             Self::NoExemplar { help, .. } => help,
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
@@ -97,7 +91,8 @@ impl Source {
         Ok(Self { file: File::open(path).map_err(fail)?, path: path.to_owned() })
     }
 
-    /// Whether it is OTLP: how many of its lines are, how many are not, and what could not be read.
+    /// Whether it is OTLP: how many of its lines are, how many are not, what the first of these is, and what
+    /// could not be read.
     ///
     /// # Errors
     /// It has other lines only, or cannot be read as far as the end of the first.
@@ -105,7 +100,7 @@ impl Source {
         &self,
         lines: u64,
         strange: u64,
-        is_truth: bool,
+        first: Option<Foreign>,
         unread: &mut Unread,
     ) -> Result<(), ReadError> {
         let path = || self.path.clone();
@@ -114,12 +109,13 @@ impl Source {
         }
         match unread.end.take() {
             Some(error) if strange == 0 => Err(ReadError::Cut { path: path(), error }),
-            _ if strange > 0 => Err(ReadError::NoOtlp { path: path(), is_truth }),
+            _ if strange > 0 => Err(ReadError::NoOtlp { path: path(), first: first.unwrap_or_default() }),
             _ => Ok(()),
         }
     }
 
-    /// Gives each line to `take`, and returns what it could not give.
+    /// Gives each line to `take`, and returns what it could not give. Where the first line begins a list, or
+    /// a document of several lines, these are documents in place of lines.
     ///
     /// # Errors
     /// The system does not give the file's beginning out.
@@ -137,6 +133,7 @@ impl Source {
             Box::new(reader)
         };
         let (mut line, mut unread) = (Vec::new(), Unread::default());
+        let (mut is_first, mut documents) = (true, None::<Documents>);
         loop {
             line.clear();
             match (&mut lines).take(LINE_BYTES).read_until(b'\n', &mut line) {
@@ -147,6 +144,16 @@ impl Source {
                     break;
                 }
             }
+            if let Some(documents) = &mut documents {
+                documents.feed(&line, &mut take);
+                continue;
+            }
+            let was_first = std::mem::take(&mut is_first);
+            if was_first && documents::begins(&text_of(&line)) {
+                let begun = documents.insert(Documents::new(LINE_BYTES as usize));
+                begun.feed(&line, &mut take);
+                continue;
+            }
             if line.len() as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
                 unread.long += 1;
                 if let Err(error) = lines.skip_until(b'\n') {
@@ -155,12 +162,31 @@ impl Source {
                 }
                 continue;
             }
-            let text = String::from_utf8_lossy(&line);
-            if !text.trim().is_empty() {
-                take(text.trim());
+            let text = text_of(&line);
+            if text.is_empty() {
+                is_first = was_first;
+            } else {
+                take(&text);
+            }
+        }
+        if let Some(mut documents) = documents {
+            documents.end(&mut take);
+            unread.long += documents.long;
+            // A list of something else.
+            if documents.found + documents.long == 0 {
+                take("[]");
             }
         }
         Ok(unread)
+    }
+}
+
+/// A line without what is around it.
+fn text_of(line: &[u8]) -> Cow<'_, str> {
+    let is_around = |c: char| c.is_whitespace() || c == BYTE_ORDER_MARK;
+    match String::from_utf8_lossy(line) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_around)),
+        Cow::Owned(text) => Cow::Owned(text.trim_matches(is_around).to_owned()),
     }
 }
 

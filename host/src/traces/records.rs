@@ -14,6 +14,7 @@ use opentelemetry_semantic_conventions::attribute;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::enums;
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::telemetry::record::{
     Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanLink,
@@ -69,7 +70,10 @@ impl Line {
 /// The records of a line; none where it is no OTLP. Spans without ids, which nobody may send,
 /// are left out and counted; metrics are left out.
 pub fn line(text: &str) -> Option<Line> {
-    let data: Data = serde_json::from_str(text).ok()?;
+    let data: Data = match serde_json::from_str(text) {
+        Ok(data) => data,
+        Err(_) => serde_json::from_value(enums::numbered(text)?).ok()?,
+    };
     if let Data { resource_spans: None, resource_logs: None, resource_metrics: None } = data {
         return None;
     }

@@ -110,6 +110,11 @@ impl Stores {
         }
     }
 
+    /// The server of a statement or a command, where it is drawn at all.
+    pub fn server(&self, names: &Names, number: u32) -> Option<Server> {
+        self.servers[names.statements.get(number).store as usize]
+    }
+
     pub fn plan(&self, route: u32) -> Option<&Plan> {
         self.plans.get(&route)
     }

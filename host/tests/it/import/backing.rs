@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Desk;
-use super::agreement::{both, near, report, rows, shipped};
+use super::agreement::{assert_routes_agree, both, near, report, rows, shipped};
 use crate::support::finish;
 
 /// Statements for each request that reached the database's clients, and the mean time of one, by database and
@@ -120,7 +120,7 @@ fn a_storefront_keeps_its_database_and_its_messages() {
 fn items_keep_their_statements_and_what_these_take() {
     let (desk, flags) = (Desk::new(), ["--for", "3m"]);
     let (recorded, imported) = both(&desk, &shipped("items.toml"), &flags);
-    super::agreement::assert_routes_agree(&recorded, &imported, 2);
+    assert_routes_agree(&recorded, &imported, 2);
     assert_backing_agrees(&recorded, &imported);
     assert_imports_again(&desk);
 }
@@ -129,7 +129,7 @@ fn items_keep_their_statements_and_what_these_take() {
 fn a_checkout_keeps_its_transactions() {
     let (desk, flags) = (Desk::new(), ["--for", "3m"]);
     let (recorded, imported) = both(&desk, &shipped("checkout.toml"), &flags);
-    super::agreement::assert_routes_agree(&recorded, &imported, 3);
+    assert_routes_agree(&recorded, &imported, 3);
     let part = |report: &Value| -> BTreeMap<_, _> {
         let all = statements(report).into_iter().map(|(key, (rate, _))| (key, rate));
         // An order has one item or two: the sketch reserves one for each.
@@ -176,18 +176,76 @@ fn batches_redeliveries_and_dead_letters_are_drawn() {
     }
 }
 
+/// The share of lookups that find an entry of the one cache, and its commands per second.
+fn found(report: &Value, name: &str) -> (f64, f64) {
+    let [cache] = &rows(report, "caches")[..] else { panic!("{report}") };
+    assert_eq!(cache["cache"], name);
+    let number = |name: &str| cache[name].as_f64().expect("a number");
+    (number("hits") / (number("hits") + number("misses")), number("commands"))
+}
+
+fn assert_finds_the_same(name: &str, recorded: &Value, imported: &Value) {
+    let ((theirs, sent), (ours, own_sent)) = (found(recorded, name), found(imported, name));
+    assert!((ours - theirs).abs() <= 0.02 && near(own_sent, sent, 0.05), "{theirs} {ours} {sent} {own_sent}");
+}
+
 #[test]
 fn a_cache_finds_the_same_share_of_answers() {
     let (desk, flags) = (Desk::new(), ["--for", "1m"]);
     let (recorded, imported) = both(&desk, &shipped("caching.toml"), &flags);
-    super::agreement::assert_routes_agree(&recorded, &imported, 1);
-    let share = |report: &Value| {
-        let [cache] = &rows(report, "caches")[..] else { panic!("{report}") };
-        assert_eq!(cache["cache"], "pages");
-        let number = |name: &str| cache[name].as_f64().expect("a number");
-        (number("hits") / (number("hits") + number("misses")), number("commands"))
+    assert_routes_agree(&recorded, &imported, 1);
+    assert_finds_the_same("pages", &recorded, &imported);
+    assert_imports_again(&desk);
+}
+
+/// A shop that asks its database and calls another service only for what its cache has not.
+const LOOK_ASIDE: &str = r#"[topology]
+name = "look-aside"
+seed = 4
+[ingress]
+to = "shop"
+[services.shop]
+guest = "service"
+caches = ["pages"]
+databases.items = {}
+config.sql-in = "items"
+[services.shop.config.show]
+route = "GET /items/{id}"
+work = "1ms +/- 0.3ms"
+sql = "SELECT name, price FROM items WHERE id = {id}"
+calls = "stock/items/{id}"
+cache = "20s"
+cache-in = "pages"
+[services.shop.config.list]
+route = "GET /items"
+sql = "SELECT name FROM items WHERE price = {1..90} LIMIT 20"
+[services.stock]
+guest = "service"
+config.item = { route = "GET /items/{id}", work = { lognormal = { median = "5ms", sigma = 0.4 } } }
+[caches.pages]
+[databases.items]
+tables = """
+CREATE TABLE items (id SERIAL PRIMARY KEY, name TEXT, price INT);
+CREATE INDEX items_price_idx ON items (price);
+INSERT INTO items (name, price) SELECT 'n' || n, n FROM generate_series(1, 1000) AS g(n);
+"""
+[[load]]
+name = "visitors"
+to = "shop"
+values.id = { range = [1, 400] }
+requests = [{ weight = 9, path = "/items/{id}" }, { weight = 1, path = "/items" }]
+arrivals = { poisson = "60/s" }
+"#;
+
+#[test]
+fn what_only_a_miss_asks_and_calls_is_asked_and_called_as_often() {
+    let desk = Desk::new();
+    let (recorded, imported) = both(&desk, &desk.write("look-aside.toml", LOOK_ASIDE), &["--for", "4m"]);
+    assert_routes_agree(&recorded, &imported, 3);
+    assert_finds_the_same("pages", &recorded, &imported);
+    let rates = |report: &Value| -> BTreeMap<_, _> {
+        statements(report).into_iter().map(|(key, (rate, _))| (key, rate)).collect()
     };
-    let ((theirs, sent), (ours, own_sent)) = (share(&recorded), share(&imported));
-    assert!((ours - theirs).abs() <= 0.02 && near(own_sent, sent, 0.05), "{theirs} {ours} {sent} {own_sent}");
+    assert_near(&rates(&recorded), &rates(&imported), 0.05);
     assert_imports_again(&desk);
 }

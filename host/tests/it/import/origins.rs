@@ -284,6 +284,52 @@ fn an_entry_that_a_request_only_begins_with_stays_part_of_its_work() {
 }
 
 #[test]
+fn an_entry_that_stands_for_a_part_of_the_answer_is_named_in_a_comment() {
+    let (text, told) = sketch(|number| {
+        let statement = json!({
+            "db.system": "postgresql", "db.name": "shop", "db.statement": "SELECT a FROM t WHERE id = 7",
+        });
+        let mut spans = vec![command(number, 2, "GET", (1, 3)), rendering(number)];
+        // One in four is not there. All need the rendering.
+        if number.is_multiple_of(4) {
+            spans.extend([
+                span((number, 5, 1), CLIENT, "SELECT t", (15, 17), statement),
+                command(number, 4, "SET", (18, 19)),
+            ]);
+        }
+        line(vec![request(number, spans)])
+    });
+    let parts = [
+        "# not drawn: the cache \"redis\", in which 75.0 % of the requests find what they look up: the guest keeps",
+        "calls = \"pages/render\"",
+    ];
+    assert_has(&text, &parts);
+    assert!(!text.contains("cache-in"), "{text}");
+    assert!(told.contains("25 commands not drawn by themselves: a route keeps its whole answer"), "{told}");
+}
+
+#[test]
+fn a_second_database_of_a_route_is_named_in_a_comment() {
+    let (text, told) = sketch(|number| {
+        let asked = |id: u64, database: &str, times: Times| {
+            let attributes = json!({
+                "db.system": "postgresql", "db.name": database, "db.statement": "SELECT a FROM t WHERE id = 7",
+            });
+            span((number, id, 1), CLIENT, database, times, attributes)
+        };
+        line(vec![request(number, vec![asked(2, "shop", (1, 9)), asked(3, "audit", (10, 12))])])
+    });
+    let parts = [
+        "# not drawn: the database \"audit\", asked 1.00 times a request: a route asks one database",
+        "sql-in = \"shop-db\"",
+        "sql = \"SELECT a FROM t WHERE id = {id}\"",
+    ];
+    assert_has(&text, &parts);
+    assert!(!text.contains("[databases.audit]"), "{text}");
+    assert!(told.contains("100 database spans of a second database not drawn: a route asks one"), "{told}");
+}
+
+#[test]
 fn a_statement_of_another_dialect_is_asked_of_tables_that_it_names() {
     let (text, told) = sketch(|number| {
         let asked = |id: u64, text: String, times: Times| {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Desk, import};
-use crate::support::{Finished, refused, said};
+use crate::support::{Finished, finish, refused, said, simhost};
 
 fn of(text: &str) -> Finished {
     let desk = Desk::new();
@@ -45,6 +45,68 @@ fn broken_lines_and_spans_that_cannot_be_used_are_counted() {
             "1 span left out: in the file before",
         ],
     );
+}
+
+/// A document that this topology is read from is read in these forms too.
+#[test]
+fn a_document_may_be_spread_over_lines_or_stand_in_a_list_and_have_names_of_enums() {
+    let line = span("0000000000000001", 2);
+    let read = |text: String| of(&text).success().to_owned();
+    let plain = read(line.clone());
+    assert!(plain.contains("[services.a]"), "{plain}");
+    let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let spread = serde_json::to_string_pretty(&value).expect("JSON");
+    let list = serde_json::to_string_pretty(&json!([value, { "resourceLogs": [] }])).expect("JSON");
+    let named = line.replace("\"kind\":2", "\"kind\":\"SPAN_KIND_SERVER\"");
+    assert_ne!(named, line);
+    for text in
+        [spread.clone(), format!("\n{spread}\n{{\"resourceLogs\":[]}}\n"), list, format!("[{line}]"), named]
+    {
+        assert_eq!(read(text.clone()), plain, "{text}");
+    }
+    assert_eq!(read(format!("\u{feff}{line}\n")), plain);
+}
+
+#[test]
+fn a_status_may_have_the_name_of_its_code() {
+    let of_status = |code: serde_json::Value| {
+        let mut value: serde_json::Value = serde_json::from_str(&span("0000000000000001", 2)).expect("JSON");
+        value["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["status"] = json!({ "code": code });
+        of(&value.to_string()).success().to_owned()
+    };
+    let failed = of_status(json!("STATUS_CODE_ERROR"));
+    assert!(failed.contains("errors = 1.0"), "{failed}");
+    assert_eq!(failed, of_status(json!(2)));
+    assert!(!of_status(json!("STATUS_CODE_OK")).contains("errors"));
+}
+
+#[test]
+fn other_formats_are_named_with_a_way_to_otlp() {
+    let jaeger = r#"{"data":[{"traceID":"abc","spans":[],"processes":{}}]}"#;
+    let zipkin =
+        r#"[{"traceId":"5af7183fb1d4cf5f","id":"352bff9a74ca9ad2","kind":"SERVER","localEndpoint":{}}]"#;
+    for text in [jaeger, "{\n  \"data\": [\n {\"traceID\":\"abc\"}]}"] {
+        refused(
+            &of(text),
+            &["is OTLP as JSON: it has traces as Jaeger exports them", "a Collector with the receivers"],
+        );
+    }
+    refused(&of(zipkin), &["is OTLP as JSON: it has spans of Zipkin", "the receiver zipkin"]);
+    let base64 =
+        span("0000000000000001", 2).replace("00000000000000000000000000000001", "W47/95gDgQPSadeBYDDQGQ==");
+    refused(
+        &of(&base64),
+        &["the ids of its traces are not hexadecimal", "write trace ids and span ids in hexadecimal"],
+    );
+    refused(&of("[1, 2]\n"), &["is OTLP as JSON"]);
+}
+
+#[test]
+fn a_span_of_many_years_is_left_out_and_counted() {
+    let long = span("0000000000000002", 2).replace("\"2000000000\"", "\"9223372036854775807\"");
+    let finished = of(&format!("{}\n{long}\n", span("0000000000000001", 2)));
+    assert!(!finished.success().contains("9223"), "{}", finished.stdout);
+    said(&finished, &["1 span left out: longer than"]);
 }
 
 #[test]
@@ -140,4 +202,32 @@ fn a_file_with_more_than_there_is_room_for_is_cut_and_counted() {
         &imported,
         &["10 statements without SQL that can be drawn: the tables that it names do not take it"],
     );
+}
+
+#[test]
+fn a_service_has_as_many_routes_as_its_guest_takes_and_those_beyond_are_counted() {
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let trace = |number: u64| {
+        let (begin, end) = (1_000_000_000 + number * 1_000_000, 1_000_500_000 + number * 1_000_000);
+        // The names of routes differ in their last letters only.
+        let route = format!("/a-long-path-that-all-of-the-routes-have/{number}-");
+        let span = json!({
+            "traceId": format!("{number:032x}"), "spanId": format!("{number:016x}"), "kind": 2, "name": "GET",
+            "startTimeUnixNano": begin.to_string(), "endTimeUnixNano": end.to_string(),
+            "attributes": [text("http.route", &route), text("http.request.method", "GET")],
+        });
+        let resource = json!({ "attributes": [text("service.name", "a")] });
+        json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [span] }] }] })
+            .to_string()
+            + "\n"
+    };
+    let desk = Desk::new();
+    let all: String = (1..=1_010).map(trace).collect();
+    let (topology, imported) = desk.import(&desk.write("t.jsonl", all));
+    said(&imported, &["11 routes left out, those with the fewest requests: a service has 999 at most"]);
+    let run = finish(simhost().arg("run").arg(&topology).args(["--virtual", "--for", "1s", "--json"]));
+    run.success();
+    let report = run.json();
+    let errors = report["routes"].as_array().expect("routes").iter().map(|route| &route["errors"]);
+    assert!(errors.clone().count() > 0 && errors.clone().all(|errors| *errors == 0), "{errors:?}");
 }
