@@ -21,7 +21,7 @@ use super::names::{Names, Statement, Store};
 use super::notes::{LeftOut, Reason};
 use super::order::{self, Drawn};
 use super::path;
-use super::system::{Route, System};
+use super::system::System;
 use callees::Callees;
 use keeping::Keeping;
 pub use links::{Latency, Link};
