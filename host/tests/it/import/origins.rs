@@ -300,7 +300,7 @@ fn an_entry_that_stands_for_a_part_of_the_answer_is_named_in_a_comment() {
         line(vec![request(number, spans)])
     });
     let parts = [
-        "# not drawn: the cache \"redis\", in which 75.0 % of the requests find what they look up: the guest keeps",
+        "# not drawn: the cache \"redis\", in which 75.0 % of the requests find what they look up: the guest\n# keeps",
         "calls = \"pages/render\"",
     ];
     assert_has(&text, &parts);
@@ -312,17 +312,20 @@ fn an_entry_that_stands_for_a_part_of_the_answer_is_named_in_a_comment() {
 fn a_second_database_of_a_route_is_named_in_a_comment() {
     let (text, told) = sketch(|number| {
         let asked = |id: u64, database: &str, times: Times| {
-            let attributes = json!({
-                "db.system": "postgresql", "db.name": database, "db.statement": "SELECT a FROM t WHERE id = 7",
-            });
+            let text = format!("SELECT a FROM t{id} WHERE id = 7");
+            let attributes = json!({ "db.system": "postgresql", "db.name": database, "db.statement": text });
             span((number, id, 1), CLIENT, database, times, attributes)
         };
-        line(vec![request(number, vec![asked(2, "shop", (1, 9)), asked(3, "audit", (10, 12))])])
+        line(vec![request(
+            number,
+            vec![asked(2, "shop", (1, 9)), asked(3, "audit", (10, 13)), asked(4, "audit", (14, 15))],
+        )])
     });
     let parts = [
-        "# not drawn: the database \"audit\", asked 1.00 times a request: a route asks one database",
+        "# not drawn: the database \"audit\", asked 2.00 times a request: a route asks one database",
+        "span = \"audit\"\n",
         "sql-in = \"shop-db\"",
-        "sql = \"SELECT a FROM t WHERE id = {id}\"",
+        "sql = \"SELECT a FROM t2 WHERE id = {id}\"",
     ];
     assert_has(&text, &parts);
     assert!(!text.contains("[databases.audit]"), "{text}");
