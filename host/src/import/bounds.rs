@@ -1,9 +1,17 @@
 //! Bounds of an import. Lines have theirs in `traces/read.rs`, the file that is written in
 //! [`crate::topology::FILE_AT_MOST`].
 
+use crate::model::Nanos;
+
 /// Spans that are held, 80 bytes each: 160 MB. Beyond, every second trace is given up, whole.
 /// Sorting and folding as many takes seconds.
 pub const MAX_SPANS: usize = 2_000_000;
+
+/// A longer span is left out: no request may take longer than 24 h, of which its work is a part.
+pub const MAX_SPAN_TIME: Nanos = 12 * 3_600 * 1_000_000_000;
+
+/// The longest time that a request may take in a topology: see `topology/limits.rs`.
+pub const MAX_REQUEST_TIME: Nanos = 24 * 3_600 * 1_000_000_000;
 
 /// Services that are told apart, callees without spans among them.
 pub const MAX_SERVICES: usize = 2_000;

@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use crate::clock;
 use crate::error::INFALLIBLE;
 use crate::report::words::{count, counted};
-use crate::topology::LONGEST;
 
 use super::bounds::{
-    MAX_CALLS, MAX_KNOWN_ROUTES, MAX_KNOWN_TOPICS, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES, MAX_SPANS,
-    MAX_STATEMENT_BYTES,
+    MAX_CALLS, MAX_KNOWN_ROUTES, MAX_KNOWN_TOPICS, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES,
+    MAX_SPAN_TIME, MAX_SPANS, MAX_STATEMENT_BYTES,
 };
 
 /// Why something of the file is in no part of the topology.
@@ -91,7 +90,7 @@ impl Reason {
         let number = |bound: usize| count(bound as u64);
         match self {
             Self::WithoutIds => "left out: no trace id or span id".to_owned(),
-            Self::TooLong => format!("left out: longer than {}", clock::show(LONGEST)),
+            Self::TooLong => format!("left out: longer than {}", clock::show(MAX_SPAN_TIME)),
             Self::Twice => "left out: in the file before".to_owned(),
             Self::Sampled => {
                 let most = number(MAX_SPANS);

@@ -33,6 +33,9 @@ pub use topics::{Subscription, Topic};
 /// Bytes of an answer that are drawn at most: they take memory.
 const MOST_BYTES: u64 = 1 << 20;
 
+/// Bytes of a message's body: with its key it is no larger than a topic's messages are by default.
+const MOST_MESSAGE_BYTES: u64 = (1 << 20) - 1_024;
+
 /// What is written.
 #[derive(Debug, Default)]
 pub struct Sketch {
@@ -46,6 +49,8 @@ pub struct Sketch {
     pub topics: Vec<Topic>,
     pub subscriptions: Vec<Subscription>,
     pub loads: Vec<Load>,
+    /// The time of the longest request.
+    pub longest: Nanos,
     /// The service with the most requests from outside.
     pub entry: String,
 }
@@ -197,7 +202,8 @@ impl Drawing<'_> {
         let databases = self.databases(&services);
         let caches = self.caches(&services);
         let Topics { topics, subscriptions, .. } = self.topics;
-        Sketch { services, latency, links, databases, caches, topics, subscriptions, loads, entry }
+        let longest = system.longest;
+        Sketch { services, latency, links, databases, caches, topics, subscriptions, loads, longest, entry }
     }
 
     fn databases(&self, services: &[Service]) -> Vec<Database> {
@@ -259,7 +265,7 @@ impl Drawing<'_> {
         });
         let bytes = callees.publishes(number).iter().map(|(topic, _)| {
             let (count, sum) = names.seen[*topic as usize].bytes;
-            sum.checked_div(count).map_or(0, |mean| mean.min(MOST_BYTES))
+            sum.checked_div(count).map_or(0, |mean| mean.min(MOST_MESSAGE_BYTES))
         });
         let (answers, sum) = route.answers;
         let response_bytes =

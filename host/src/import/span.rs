@@ -9,8 +9,8 @@ pub use data::{CACHES, DATABASES};
 use crate::context::SpanId;
 use crate::model::Nanos;
 use crate::telemetry::record::{KeyValue, PEER_NAMES, Resource, SpanKind, SpanRecord, Status, Value};
-use crate::topology::LONGEST;
 
+use super::bounds::MAX_SPAN_TIME;
 use super::names::Names;
 use super::notes::{LeftOut, Reason};
 use super::path;
@@ -115,7 +115,7 @@ pub fn take(
     left_out: &mut LeftOut,
 ) -> Option<Span> {
     let attributes = Attributes(record);
-    if record.end - record.start > LONGEST {
+    if record.end - record.start > MAX_SPAN_TIME {
         left_out.add(Reason::TooLong);
         return None;
     }

@@ -27,6 +27,8 @@ pub struct System {
     pub instances: BTreeMap<u32, (Nanos, Nanos)>,
     pub first: Option<Nanos>,
     pub last: Nanos,
+    /// The time of the longest request.
+    pub longest: Nanos,
     pub requests: u64,
     /// How often a message came to a route, by the span that sent it.
     deliveries: FxHashMap<(u64, u32), u16>,
@@ -161,6 +163,7 @@ impl System {
         self.requests += 1;
         self.first = Some(self.first.map_or(start, |first| first.min(start)));
         self.last = self.last.max(start);
+        self.longest = self.longest.max(end - start);
         let service = names.routes.get(request.route).service;
         self.moments.entry(service).or_default().extend([(start, 1), (end, -1)]);
         self.message(request);

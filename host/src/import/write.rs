@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::error::{INFALLIBLE, quote};
-use crate::model::Bounds;
+use crate::model::{Bounds, Limits};
 use crate::report::words::counted;
 
-use super::bounds::MAX_NAMED_ROUTES;
+use super::bounds::{MAX_NAMED_ROUTES, MAX_REQUEST_TIME};
 use super::names::{Statement, Store};
 use super::notes::comment;
 use super::path;
@@ -67,8 +67,14 @@ fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
         }
     }
     let workers: u64 = sketch.services.iter().map(|service| service.replicas * service.workers).sum();
-    if workers > u64::from(Bounds::default().workers) {
-        writeln!(text, "\n[limits]\nworkers = {workers}").expect(INFALLIBLE);
+    let workers = (workers > u64::from(Bounds::default().workers)).then(|| format!("workers = {workers}"));
+    // What is drawn by chance may be longer than all that was recorded.
+    let longest = sketch.longest.saturating_mul(2).min(MAX_REQUEST_TIME).div_ceil(1_000_000_000);
+    let is_long = longest > Limits::default().request_time / 1_000_000_000;
+    let time = is_long.then(|| format!("request-time = \"{longest}s\""));
+    let limits: Vec<_> = workers.into_iter().chain(time).collect();
+    if !limits.is_empty() {
+        writeln!(text, "\n[limits]\n{}", limits.join("\n")).expect(INFALLIBLE);
     }
 }
 

@@ -167,19 +167,26 @@ fn too_large_messages(run: &Run<'_>, operation: &Operation<'_>) -> Vec<Problem> 
     else {
         return Vec::new();
     };
-    let names: Vec<_> =
+    let sent: Vec<_> =
         Calls::parse(sent.text).map(|calls| calls.0).unwrap_or_default().into_iter().flatten().collect();
-    let is_sent =
-        |topic: &&Topic| topic.message_size < bytes && names.iter().any(|one| one.service == topic.name);
     let problem = |topic: &Topic| {
+        let of_topic = sent.iter().filter(|one| one.service == topic.name);
+        // A key has a byte at least.
+        let has_key = of_topic.clone().any(|one| one.path.len() > 1);
+        of_topic.clone().next()?;
+        if bytes + u64::from(has_key) <= topic.message_size {
+            return None;
+        }
         let (name, most) = (quote(&topic.name), show_size(topic.message_size));
-        let what = format!(": {bytes} bytes are more than a message of the topic {name} may have: {most}");
+        let key = if has_key { " and a key" } else { "" };
+        let what =
+            format!(": {bytes} bytes{key} are more than a message of the topic {name} may have: {most}");
         let help = format!(
             "lower message-bytes, or raise message-size of [topics.{name}]: each such message is refused with too-large"
         );
-        setting.warning(&what, "refused each time", help)
+        Some(setting.warning(&what, "refused each time", help))
     };
-    run.model.topics.iter().filter(is_sent).map(problem).collect()
+    run.model.topics.iter().filter_map(problem).collect()
 }
 
 /// An answer that its cache has no room for.

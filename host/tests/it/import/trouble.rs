@@ -106,7 +106,19 @@ fn a_span_of_many_years_is_left_out_and_counted() {
     let long = span("0000000000000002", 2).replace("\"2000000000\"", "\"9223372036854775807\"");
     let finished = of(&format!("{}\n{long}\n", span("0000000000000001", 2)));
     assert!(!finished.success().contains("9223"), "{}", finished.stdout);
-    said(&finished, &["1 span left out: longer than"]);
+    said(&finished, &["1 span left out: longer than 12h"]);
+}
+
+#[test]
+fn requests_that_took_minutes_may_take_as_long_in_the_sketch() {
+    let desk = Desk::new();
+    let long = span("0000000000000001", 2).replace("\"2000000000\"", "\"2001000000000\"");
+    let (topology, _) = desk.import(&desk.write("t.jsonl", long));
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    assert!(
+        text.contains("[limits]\nrequest-time = \"4000s\"\n") && text.contains("work = \"2000s\""),
+        "{text}"
+    );
 }
 
 #[test]
