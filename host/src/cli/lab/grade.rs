@@ -81,16 +81,17 @@ impl GradeAll {
         let grades = grading.grade(&found.submissions, |grade| say(&progress(grade)));
         // The table first: a result that cannot be written must not cost the others.
         let written = write(&csv(&grades), Some(&self.out));
-        if let Some(folder) = &self.results {
-            results(&grades, folder).map_err(|problems| Refused::new(None, problems))?;
-        }
         let left = grades.iter().filter(|grade| matches!(grade.outcome, Outcome::NotGraded(_))).count();
-        if left == 0 {
-            return Ok(written);
+        if left > 0 {
+            let what = format!("{left} of {} not graded", counted(grades.len() as u64, "submission"));
+            complain("error", &what, Some("their rows say why: mend that, and give the command again"));
         }
-        let what = format!("{} of {} not graded", left, counted(grades.len() as u64, "submission"));
-        complain("error", &what, Some("their rows say why: mend that, and give the command again"));
-        Ok(if written == ExitCode::SUCCESS { ExitCode::FAILURE } else { written })
+        if let Some(folder) = &self.results {
+            let refused =
+                |problems| Refused::new(None, problems).after("not all results are written".to_owned());
+            results(&grades, folder).map_err(refused)?;
+        }
+        Ok(if left > 0 && written == ExitCode::SUCCESS { ExitCode::FAILURE } else { written })
     }
 
     fn salts(&self) -> Result<Option<Salts>, Refused> {

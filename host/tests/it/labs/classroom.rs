@@ -216,6 +216,22 @@ fn every_name_of_a_folder_is_a_row_and_a_file_of_its_own() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_result_that_cannot_be_written_costs_no_row_of_the_table() {
+    let home = Home::new();
+    // As a file it would have a longer name than a file may have.
+    let long = "n".repeat(252);
+    hand_in(&home, &long, "[topology");
+    hand_in(&home, "ada", "[topology");
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
+    assert_eq!((graded.code, graded.stdout.lines().count()), (Some(2), 3), "{}", graded.stdout);
+    assert!(graded.stdout.contains(&long), "{}", graded.stdout);
+    assert!(graded.told().contains("File name too long"), "{}", graded.stderr);
+    assert!(graded.told().contains("not all results are written: 1 problem"), "{}", graded.stderr);
+    assert_eq!(super::names(&home.path("results")), ["ada.json"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn trouble_of_the_machine_is_no_grade_and_no_result() {
     let home = Home::new();
     hand_in(&home, "ada", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
