@@ -107,6 +107,8 @@ pub struct Database {
     resident: Option<Transaction>,
     /// Indexes that are dropped for a time.
     dropped: BTreeMap<String, Dropped>,
+    /// Rows that were kept and given back for the statement that runs, so that SQLite serves its transaction.
+    moved: u64,
     /// What ends the statements that run now.
     interrupt: Option<Interrupt>,
 }
@@ -167,6 +169,7 @@ impl Database {
             begun: 0,
             resident: None,
             dropped: BTreeMap::new(),
+            moved: 0,
             interrupt: None,
         })
     }

@@ -173,3 +173,20 @@ fn what_one_statement_may_hold_is_bounded_by_its_steps_and_its_longest_row() {
     let changed = "SELECT count(*) FROM t WHERE v = 'z'";
     assert_eq!(done(execute(&mut database, None, changed)).rows, [[Value::Int(20_000)]]);
 }
+
+#[test]
+fn rows_that_have_to_make_room_for_those_of_another_transaction_count() {
+    let schema = "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL);
+        INSERT INTO t SELECT n, 0 FROM generate_series(1, 6000) AS n;";
+    let mut database = database(schema);
+    let [first, second] = [0, 0].map(|now| database.begin(now).expect("it begins"));
+    for (own, range) in [(first, "id <= 3000"), (second, "id > 3000")] {
+        let change = format!("UPDATE t SET n = 1 WHERE {range}");
+        assert_eq!(done(execute(&mut database, Some(own), &change)).affected, 3_000);
+    }
+    let read = "SELECT n FROM t WHERE id = 1";
+    let moved = done(execute(&mut database, Some(first), read)).work;
+    let again = done(execute(&mut database, Some(first), read)).work;
+    assert_eq!((moved.steps, again.effort), (again.steps, again.steps));
+    assert!(moved.effort > again.effort + 500_000, "{moved:?}");
+}

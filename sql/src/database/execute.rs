@@ -9,6 +9,7 @@ mod values;
 use std::sync::Arc;
 
 use super::{Blocked, Call, Database, Done, Failed, Of, Outcome, no_transaction};
+use crate::bounds::STEPS_PER_MOVED_ROW;
 use crate::engine::{Rows, Work};
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
@@ -148,6 +149,7 @@ impl Database {
         let scratch = transaction.is_none() && run.writes && others;
         // Others may be in its way, or it has to run again; what the transaction wrote before stays.
         let mark = wanted.is_some() && run.writes && (others || has_images);
+        self.moved = 0;
         let entered = self.enter(wanted).and_then(|()| {
             if mark {
                 self.engine.mark()?;
@@ -160,7 +162,8 @@ impl Database {
         let watching = run.writes && (transaction.is_some() || others);
         let undo = Undo { scratch, mark };
         let attempt = Attempt { statement, run, values: &values, call, watching, wanted, undo };
-        let (work, result) = self.run_by_lengths(&attempt);
+        let (mut work, result) = self.run_by_lengths(&attempt);
+        work.effort = work.effort.saturating_add(self.moved.saturating_mul(STEPS_PER_MOVED_ROW));
         let result = result.and_then(|rows| self.touched(transaction, run, rows, others));
         match result {
             Err(failure) => self.after_failure(transaction, run, failure, work, undo),

@@ -52,6 +52,7 @@ impl Database {
             self.engine.check_references(false)?;
         }
         self.engine.begin()?;
+        self.moved += open.images.rows.len() as u64;
         let written = open.images.rows.iter().try_for_each(|(row, _)| self.remove(*row));
         let written = written.and_then(|()| {
             let present = open.images.rows.iter().filter_map(|(row, image)| Some((row, image.as_ref()?)));
@@ -75,6 +76,7 @@ impl Database {
     pub(super) fn capture(&mut self, transaction: Transaction) -> Result<()> {
         let Some(open) = self.open.get_mut(&transaction) else { return Ok(()) };
         let dirty = std::mem::take(&mut open.images.dirty);
+        self.moved += dirty.len() as u64;
         let mut images = Vec::with_capacity(dirty.len());
         for row in dirty {
             images.push((row, self.image(row)?));
