@@ -183,6 +183,10 @@ fn group_columns<'a>(groups: &[OfGroup<'a>]) -> Vec<Column<'a, OfGroup<'a>>> {
     }
     columns.push(("lag", Box::new(|(_, row)| count(row.lag))));
     columns.push(("lag max", Box::new(|(_, row)| count(row.lag_max))));
+    // Where the run was cut off, or nobody works it off.
+    if groups.iter().any(|(_, row)| row.lag_end > 0 && row.lag_end != row.lag) {
+        columns.push(("left", Box::new(|(_, row)| count(row.lag_end))));
+    }
     columns.push(("age p50", Box::new(|(_, row)| about(row.age_p50_ns, row.age_max_ns))));
     columns.push(("age p99", Box::new(|(_, row)| about(row.age_p99_ns, row.age_max_ns))));
     columns.push(("age max", Box::new(|(_, row)| time(row.age_max_ns))));

@@ -12,6 +12,7 @@ use crate::bus::Bus;
 use crate::clock;
 use crate::error::quote;
 use crate::model::Nanos;
+use crate::report::words::count;
 use crate::sched::Sched;
 use crate::topic::Topics;
 
@@ -110,11 +111,11 @@ impl Drain<'_> {
         let growth = &self.topics().growth;
         growth.is_over().then(|| {
             let after = clock::show(self.sched.now() - self.start);
-            let (sent, causes, most) = (growth.sent(), growth.causes(), growth.most());
-            let causes = match causes {
+            let causes = match growth.causes() {
                 1 => "1 request or run of a job".to_owned(),
-                _ => format!("{causes} requests and runs of jobs"),
+                causes => format!("{} requests and runs of jobs", count(causes)),
             };
+            let [sent, most] = [growth.sent(), growth.most()].map(count);
             self.failure(format!("after {after} {causes} led to {sent} messages, and {most} are the most"))
         })
     }
@@ -127,7 +128,7 @@ impl Drain<'_> {
         left.sort_by_key(|group| std::cmp::Reverse(group.total_lag()));
         for group in left.iter().take(GROUPS_AT_MOST) {
             let topic = &topics.logs()[group.settings.topic].borrow().settings.name;
-            let (lag, name) = (group.total_lag(), quote(&group.settings.group));
+            let (lag, name) = (count(group.total_lag()), quote(&group.settings.group));
             what.push_str(&format!(
                 "; the group {name} has {lag} messages of the topic {} left",
                 quote(topic)
