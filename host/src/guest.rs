@@ -175,13 +175,13 @@ impl Worker {
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds. For the first one the guest also makes
-    /// what it tells when it is asked, which is no part of the request.
+    /// what it tells when it is asked. Where that alone takes most of its time, it gets as much more.
     pub fn begin(&mut self, scope: Box<RequestScope>) -> Result<(), GuestFailure> {
         let identity = &self.store.data().local.get().identity;
-        let preparing = if self.is_new { identity.preparing } else { 0 };
-        let cpu_time = identity.limits.cpu_time.saturating_add(preparing);
-        self.is_new = false;
-        self.prepare(Some(scope), cpu_time)
+        let (cpu_time, preparing) = (identity.limits.cpu_time, identity.preparing);
+        let is_new = std::mem::take(&mut self.is_new);
+        let more = if is_new && preparing > cpu_time / 2 { preparing } else { 0 };
+        self.prepare(Some(scope), cpu_time.saturating_add(more))
     }
 
     /// Takes `bytes` of the worker's memory for as long as it lives.

@@ -28,7 +28,7 @@ pub struct Identity {
     /// How long its guest's computing takes in virtual time.
     pub compute: Compute,
     pub limits: Limits,
-    /// What its guest computes to tell what it has: a worker's first request may take as much longer.
+    /// What its guest computes to tell what it has, as a worker does with its first request: nanoseconds.
     pub preparing: Nanos,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
