@@ -35,6 +35,7 @@ pub use records::{Line, line};
 const ROOT: usize = 60;
 
 const SECOND: Nanos = 1_000_000_000;
+const MILLISECOND: Nanos = 1_000_000;
 
 /// Digits of an id where whole ones have no room: as many as tell two traces of a file apart.
 const SHORT_ID: usize = 12;
@@ -171,11 +172,15 @@ fn earlier(traces: &[Summary], shown: usize, origin: Nanos) -> Option<String> {
     if shown == 1 || shown == traces.len() || until == end {
         return None;
     }
-    // Whole seconds, so that none is left out between the list and what is suggested.
-    let (from, to) = (until / SECOND, end / SECOND + 1);
+    // Rounded down, so that none is left out between the list and what is suggested.
+    let from = match until / SECOND {
+        0 => format!("{}ms", until / MILLISECOND),
+        seconds => format!("{seconds}s"),
+    };
+    let to = end / SECOND + 1;
     let (until, end, all) = (time(until), time(end), traces.len());
     Some(format!(
-        "they begin within the first {until} of {end}: --limit {all} lists all of them, --between {from}s {to}s \
+        "they begin within the first {until} of {end}: --limit {all} lists all of them, --between {from} {to}s \
          later ones, --root NAME and --not-root NAME those that begin in a service or in others"
     ))
 }

@@ -453,6 +453,17 @@ fn the_list_fits_its_page_and_says_what_it_leaves_out() {
 }
 
 #[test]
+fn a_list_that_ends_early_names_the_interval_of_the_others() {
+    let text: String = (0..60).map(|at| root(at + 1, "GET /", u64::from(at) * 10, 60_000)).collect();
+    let found = traces_of(&text, 100, &["--list", "--limit", "50"]);
+    let said = found.success().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("within the first 490ms of 590ms: --limit 60"), "{said}");
+    assert!(said.contains("--between 490ms 1s later ones"), "{said}");
+    let later = traces_of(&text, 100, &["--list", "--between", "490ms", "1s"]);
+    assert!(later.success().contains("\n11 of 60 traces\n"), "{}", later.stdout);
+}
+
+#[test]
 fn the_list_has_the_day_where_there_are_several() {
     let day = 24 * 3_600_000;
     let one = root(1, "GET /", 1, 2) + &root(2, "GET /", day - 1, day);

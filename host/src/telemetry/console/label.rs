@@ -101,7 +101,8 @@ impl Picture<'_> {
             badges.insert(0, (ink, code.to_string()));
         }
         let stray = self.forest.nodes[at].stray.map(|stray| match stray {
-            Stray::Orphan => "(parent missing)",
+            // It is missing, or ends later than what is drawn.
+            Stray::Orphan => "(no parent here)",
             Stray::Root => "(second root)",
             Stray::Loop => "(its own ancestor)",
         });
