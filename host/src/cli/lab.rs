@@ -6,9 +6,10 @@ mod folder;
 mod grade;
 mod line;
 mod list;
+mod next;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -93,7 +94,8 @@ impl Folder {
         self.is_there()?;
         let state = State::read(&self.folder)?;
         let lab = match (&self.lab, &state) {
-            (Some(name), _) => catalogue::find(name)?,
+            (Some(name), None) => self.holding(catalogue::find(name)?)?,
+            (Some(name), Some(_)) => catalogue::find(name)?,
             (None, Some(state)) => self.remembered(state.origin.as_ref().unwrap_or(&state.lab))?,
             (None, None) => self.named()?,
         };
@@ -112,8 +114,32 @@ impl Folder {
             return Ok(());
         }
         let problem = Problem::new(format!("there is no folder {}", self.folder.display()));
-        let help = "`simhost lab start NAME` makes one, `simhost lab list` has the names";
+        let meant = self.folder.to_str().map(|name| next::started(Path::new("."), Some(name)));
+        let help = match meant.unwrap_or_default().as_slice() {
+            [] => "`simhost lab start NAME` makes one, `simhost lab list` has the names".to_owned(),
+            [meant, ..] => format!("did you mean {meant}?"),
+        };
         Err(refused(problem.help(help)))
+    }
+
+    /// The lab, if the folder has a file of it: nothing is remembered elsewhere.
+    fn holding(&self, lab: Lab) -> Result<Lab, Refused> {
+        if lab.starter().keys().any(|path| self.folder.join(path).exists()) {
+            return Ok(lab);
+        }
+        let (folder, id) = (self.folder.display(), &lab.manifest.id);
+        let problem = Problem::new(format!("{folder} has no file of the lab {}", quote(id)));
+        Err(refused(problem.help(self.remedy(Some(id)))))
+    }
+
+    /// What to do in a folder that is none of a lab: where labs are, or how to begin this one.
+    fn remedy(&self, id: Option<&str>) -> String {
+        let beside = next::started(&self.folder, id);
+        match (beside.as_slice(), id) {
+            ([], Some(id)) => format!("`simhost lab start {id}` writes them into a folder"),
+            ([], None) => "go to the folder that `simhost lab start` made, or name it".to_owned(),
+            (folders, _) => format!("go to the lab's folder, or name it: {}", folders.join(", ")),
+        }
     }
 
     /// The lab that the name of the folder says.
@@ -122,8 +148,7 @@ impl Folder {
         let name = whole.file_name().map(|name| name.to_string_lossy().into_owned());
         catalogue::find(&name.unwrap_or_default()).map_err(|_| {
             let problem = Problem::new(format!("{} is no folder of a lab", self.folder.display()));
-            let help = "go to the folder that `simhost lab start` made, or name the lab with --lab";
-            refused(problem.help(help))
+            refused(problem.help(self.remedy(None)))
         })
     }
 
@@ -131,7 +156,7 @@ impl Folder {
     fn remembered(&self, name: &str) -> Result<Lab, Refused> {
         catalogue::find(name).map_err(|wrong| {
             // Of a folder that is there, its manifest is wrong.
-            if std::path::Path::new(name).is_dir() {
+            if Path::new(name).is_dir() {
                 return wrong;
             }
             let file = quote(&self.folder.join(state::FILE).display().to_string());

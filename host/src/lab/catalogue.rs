@@ -66,7 +66,11 @@ pub fn find(name: &str) -> Result<Lab, Refused> {
     }
     let ids = embedded::FILES.iter().map(|(folder, _)| folder.split_once('-').map_or(*folder, |(_, id)| id));
     let problem = Problem::new(format!("there is no lab {}", quote(name)));
-    Err(refused(problem.help(did_you_mean(name, "labs", ids))))
+    let near = did_you_mean(name, "labs", ids);
+    // All ids are no help to who has given a number.
+    let help =
+        if near.starts_with("did you mean") { near } else { "`simhost lab list` has all labs".to_owned() };
+    Err(refused(problem.help(help)))
 }
 
 /// The lab in a folder of this machine.

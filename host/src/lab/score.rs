@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::finding::Finding;
-use super::manifest::Check;
+use super::manifest::{Check, Kind};
 use super::verdict::CheckRow;
 
 /// What a guess too many takes of the points, and the most that all of them take.
@@ -32,7 +32,11 @@ pub fn row(check: &Check, found: &[(Option<u64>, &Finding)], failures: Option<&F
     let mut message: String =
         failed().next().map(|(seed, finding)| said(check, *seed, finding)).unwrap_or_default();
     if let (false, Some((free, failures)), Some(got)) = (passed, guessing, &got) {
-        message.push_str(&price(failures.get(&check.name), free, got));
+        let is_answer = matches!(check.kind, Kind::Answer(_));
+        let price = price(failures.get(&check.name), free, got, is_answer);
+        let is_sentence = message.ends_with(['.', '!', '?']);
+        message.push_str(if is_sentence || price.is_empty() { "" } else { "." });
+        message.push_str(&price);
     }
     CheckRow {
         name: check.name.clone(),
@@ -76,14 +80,18 @@ fn worth(failures: Option<&BTreeSet<String>>, free: u32) -> f64 {
     1.0 - (PRICE * beyond as f64).min(PRICE_AT_MOST)
 }
 
-/// What guessing costs, to who has just failed.
-fn price(failures: Option<&BTreeSet<String>>, free: u32, got: &str) -> String {
+/// What guessing costs, to who has just failed and has no failure left that is free.
+fn price(failures: Option<&BTreeSet<String>>, free: u32, got: &str, is_answer: bool) -> String {
     let new = failures.is_none_or(|failures| !failures.contains(&digest(got)));
     let tries = failures.map_or(0, BTreeSet::len) + usize::from(new);
+    if tries < free as usize {
+        return String::new();
+    }
     // No more of them are remembered than cost something.
     let at_least = if tries > free as usize + DEAREST { "at least " } else { "" };
+    let what = if is_answer { "Wrong answers" } else { "Different failures" };
     format!(
-        " Different failures until now: {at_least}{tries}. Each beyond {free} takes 10 % of these points, half at most."
+        " {what} until now: {at_least}{tries}. Each beyond {free} takes 10 % of these points, half of them at most."
     )
 }
 
@@ -118,7 +126,14 @@ mod tests {
     #[test]
     fn the_same_failure_again_is_no_further_guess() {
         let known: BTreeSet<_> = [digest("a")].into();
-        assert!(price(Some(&known), 3, "a").starts_with(" Different failures until now: 1."));
-        assert!(price(Some(&known), 3, "b").starts_with(" Different failures until now: 2."));
+        assert!(price(Some(&known), 1, "a", false).starts_with(" Different failures until now: 1."));
+        assert!(price(Some(&known), 1, "b", true).starts_with(" Wrong answers until now: 2."));
+    }
+
+    #[test]
+    fn what_guessing_costs_is_said_when_the_next_failure_costs_something() {
+        let known: BTreeSet<_> = [digest("a")].into();
+        assert_eq!(price(Some(&known), 3, "b", true), "");
+        assert!(price(Some(&known), 2, "b", true).contains("Each beyond 2 takes 10 %"));
     }
 }

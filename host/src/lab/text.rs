@@ -19,7 +19,8 @@ const fn mark(passed: bool, style: Style) -> &'static str {
     }
 }
 
-/// The result. `shown` is what shows the first failure: its trace, which may have colours, and commands.
+/// The result. `shown` is what shows the first failure: its trace, which may have colours, and commands. Of
+/// what is solved it is what comes next.
 pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
     let width = usize::from(style.width);
     let mut text = format!("{}\n\n", printable(&verdict.title));
@@ -48,7 +49,10 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
             "A check that the untouched files pass too gives its points when one of the others passes.";
         text.push_str(&format!("\n{}\n", wrap(said, width)));
     }
-    text + "\n" + &summary(verdict)
+    // What shows a failure ends with an empty line.
+    let apart = if text.ends_with("\n\n") { "" } else { "\n" };
+    let after = if first.is_none() { shown } else { "" };
+    text + apart + &summary(verdict) + after
 }
 
 fn line(check: &CheckRow, style: Style) -> String {

@@ -22,10 +22,13 @@ use super::super::terminal::style;
 use super::super::{REFUSED, complain, print_drawn, writable, write};
 use super::folder::{now, remember};
 use super::line::CheckLine;
-use super::{Folder, quiet, refused};
+use super::{Folder, next, quiet, refused};
 
 /// A check that takes longer is stopped: a guest may never end.
 const CHECK_AT_MOST: Duration = Duration::from_secs(180);
+
+/// Seeds that a check is made at, and that a lab is solved at.
+const SEEDS: usize = 8;
 
 /// Lines of the trace below the first failure; `simhost lab show` has all.
 const TRACE_LINES: usize = 24;
@@ -39,7 +42,7 @@ pub struct Check {
     folder: Folder,
 
     /// Seeds to check at: the public ones first, then hidden ones
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = seeds)]
+    #[arg(long, value_name = "N", default_value_t = SEEDS, value_parser = seeds)]
     seeds: usize,
 
     /// The text that hidden seeds follow from [default: that of the start]
@@ -157,11 +160,29 @@ impl Check {
         let (shown, last) = match failure {
             Some(at) => {
                 told.tell(Step::Trace);
-                shown(&bench, &mut verdict, at, &lab.manifest.checks[at]).map_err(Trouble::into_refused)?
+                shown(&bench, &mut verdict, at, (&lab.manifest.checks[at], &self.folder.folder))
+                    .map_err(Trouble::into_refused)?
             }
+            None if verdict.solved && !self.graded => (self.after(lab, &verdict), None),
             None => (String::new(), None),
         };
         Ok(Judged { verdict, shown, last })
+    }
+
+    /// What comes after a lab that is solved.
+    fn after(&self, lab: &Lab, verdict: &Verdict) -> String {
+        let folder = &self.folder.folder;
+        if !is_solved(verdict) {
+            return format!(
+                "\n  solved at {SEEDS} seeds it counts: simhost lab check{}\n",
+                next::argument(folder)
+            );
+        }
+        let mut text = format!("\n  why it works:  simhost lab reveal{}\n", next::argument(folder));
+        if let Some(behind) = next::behind(folder, &lab.folder) {
+            text.push_str(&format!("  the next lab:  simhost lab start {}\n", behind.folder));
+        }
+        text
     }
 
     fn write(&self, Judged { verdict, shown, .. }: &Judged) -> ExitCode {
@@ -197,7 +218,7 @@ fn shown(
     bench: &Bench<'_>,
     verdict: &mut Verdict,
     at: usize,
-    check: &LabCheck,
+    (check, folder): (&LabCheck, &Path),
 ) -> Result<(String, Option<Last>), Trouble> {
     let row = &mut verdict.checks[at];
     let Some(seed) = row.seed else { return Ok((String::new(), None)) };
@@ -216,7 +237,7 @@ fn shown(
         let note = wrap(note, usize::from(style().width) - 2);
         text.push_str(&format!("\n  {}\n", note.replace('\n', "\n  ")));
     }
-    text.push_str("\n  draw all of it:  simhost lab show\n");
+    text.push_str(&format!("\n{}  draw all of it:  simhost lab show\n", next::go(folder)));
     text.extend(bench.command(cell).map(|command| recorded(&command, usize::from(style().width))));
     text.push('\n');
     Ok((text, Some(last)))
@@ -239,9 +260,14 @@ fn note(state: &mut State, lab: &Lab, Judged { verdict, last, .. }: &Judged) {
     state.checked = now();
     state.last.clone_from(last);
     score::note(&mut state.failures, &lab.manifest.checks, &verdict.checks);
-    if verdict.solved && state.solved.is_none() {
+    if is_solved(verdict) && state.solved.is_none() {
         state.solved = now();
     }
+}
+
+/// Whether it counts as solved: fewer seeds may not show what is wrong. A recording has none.
+fn is_solved(verdict: &Verdict) -> bool {
+    verdict.solved && (verdict.seeds.is_empty() || verdict.seeds.len() >= SEEDS)
 }
 
 impl Show {

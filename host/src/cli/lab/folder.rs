@@ -18,7 +18,7 @@ use crate::telemetry::console::text::moment;
 
 use super::super::terminal::style;
 use super::super::{complain, print, say};
-use super::{Folder, quiet, refused};
+use super::{Folder, next, quiet, refused};
 
 /// What `record` writes.
 const TELEMETRY: &str = "telemetry.jsonl";
@@ -224,9 +224,9 @@ impl Record {
         let mut text = format!("wrote {TELEMETRY} (traces, metrics, logs)");
         if has_report {
             files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;
-            text.push_str(&format!(" and {REPORT}\n\n  less -S {REPORT}\n"));
+            text.push_str(&format!(" and {REPORT}\n\n{}  less -S {REPORT}\n", next::go(folder)));
         } else {
-            text.push_str("\n\n");
+            text.push_str(&format!("\n\n{}", next::go(folder)));
         }
         Ok(print(&(text + &format!("  simhost traces {TELEMETRY} --slowest 1\n"))))
     }

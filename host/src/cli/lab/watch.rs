@@ -11,13 +11,11 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use crate::error::{Problem, Refused};
-use crate::lab::catalogue;
 use crate::lab::files::FILES_AT_MOST;
-use crate::lab::state;
 
 use super::super::{print, say};
 use super::check::seeds;
-use super::{Folder, refused};
+use super::{Folder, next, refused};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(300);
@@ -53,6 +51,7 @@ impl Watch {
         });
         let mut seen = Seen::new();
         let mut check: Option<Child> = None;
+        let mut is_asked = false;
         loop {
             let now = look(&self.folder.folder);
             if now != seen {
@@ -60,8 +59,13 @@ impl Watch {
                 if let Some(mut old) = check.take() {
                     old.kill().and_then(|()| old.wait()).ok();
                     wipe();
-                    say("a file was saved: checking again\n");
+                    say(if is_asked {
+                        "asked for: checking again\n"
+                    } else {
+                        "a file was saved: checking again\n"
+                    });
                 }
+                is_asked = false;
                 say("checking\n");
                 check = self.spawn(&program, &["check", "--seeds", &self.seeds.to_string()]);
                 seen = now;
@@ -80,8 +84,11 @@ impl Watch {
                         return Ok(ExitCode::SUCCESS);
                     }
                     "h" => drop(self.spawn(&program, &["hint"]).map(|mut hint| hint.wait())),
-                    "c" => seen.clear(),
-                    "n" => drop(print(&next(&self.folder.folder, &lab.folder))),
+                    "c" => {
+                        seen.clear();
+                        is_asked = true;
+                    }
+                    "n" => drop(print(&following(&self.folder.folder, &lab.folder))),
                     _ => say("h a hint, c check again, n the next lab, q quit\n"),
                 }
             }
@@ -132,11 +139,8 @@ fn look(folder: &Path) -> Seen {
 }
 
 /// How to start the lab behind this one, whose files are in `folder`.
-fn next(folder: &Path, name: &str) -> String {
-    let labs = catalogue::all().unwrap_or_default();
-    let behind = labs.iter().skip_while(|lab| lab.folder != name).nth(1);
-    let is_new = |lab: &&catalogue::Lab| !folder.join("..").join(&lab.folder).join(state::FILE).exists();
-    match behind.filter(is_new) {
+fn following(folder: &Path, name: &str) -> String {
+    match next::behind(folder, name) {
         Some(lab) => format!("next: {}\n  simhost lab start {}\n", lab.manifest.title, lab.folder),
         None => "simhost lab list has all labs\n".to_owned(),
     }

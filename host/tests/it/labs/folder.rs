@@ -21,7 +21,7 @@ fn a_student_starts_a_lab_fails_mends_it_and_is_done() {
         "100% of the pages fail at seed 1, and 10% may.",
         "fails at 2 of 2 seeds",
         "→ GET stock",
-        "simhost lab show",
+        "cd mine draw all of it: simhost lab show",
         "simhost run topology.toml --virtual --for 2s --seed 1 --out t.jsonl",
         "✓ same calls 0 of 1 point",
         "A check that the untouched files pass too gives its points when one of the others passes.",
@@ -37,7 +37,15 @@ fn a_student_starts_a_lab_fails_mends_it_and_is_done() {
     let solved = home.lab(&["check", "mine", "--seeds", "2"]);
     assert!(solved.success().contains("solved: 4 of 4 points over 2 seeds"), "{}", solved.stdout);
     let state = home.read("mine/.simhost-lab.json");
-    assert!(state.contains("\"attempts\": 2"), "{state}");
+    assert!(state.contains("\"attempts\": 2") && state.contains("\"solved\": null"), "{state}");
+    assert!(
+        solved.stdout.contains("solved at 8 seeds it counts: simhost lab check mine"),
+        "{}",
+        solved.stdout
+    );
+    let solved = home.lab(&["check", "mine"]);
+    assert!(solved.success().contains("why it works:  simhost lab reveal mine"), "{}", solved.stdout);
+    assert!(!home.read("mine/.simhost-lab.json").contains("\"solved\": null"));
 }
 
 #[test]
@@ -177,7 +185,14 @@ fn a_folder_that_lost_its_state_is_known_by_its_name() {
     let hint = home.lab(&["hint", "07-retry-storm"]);
     assert!(hint.success().starts_with("hint 1 of 3"), "{}", hint.stdout);
     fs::create_dir(home.path("other")).expect("a folder");
-    refused(&home.lab(&["hint", "other"]), &["is no folder of a lab", "--lab"]);
+    refused(&home.lab(&["hint", "other"]), &["is no folder of a lab", "simhost lab start"]);
+    // Beside the labs their folders are named, and nothing is written there.
+    home.lab(&["start", "3"]).success();
+    refused(&home.lab(&["hint"]), &[". is no folder of a lab", "name it: 03-one-after-another"]);
+    let other = home.lab(&["hint", "--lab", "3"]);
+    refused(&other, &[". has no file of the lab \"one-after-another\"", "name it: 03-one-after-another"]);
+    assert!(!home.path(".simhost-lab.json").exists());
+    refused(&home.lab(&["check", "03"]), &["there is no folder 03", "did you mean 03-one-after-another?"]);
 }
 
 #[test]
@@ -393,6 +408,7 @@ fn the_list_has_every_lab_with_how_far_it_is() {
     home.write("again/.simhost-lab.json", &state);
     assert_eq!(of(rows())["state"], "solved");
     refused(&home.lab(&["start", "retry-strom"]), &["there is no lab", "did you mean \"retry-storm\"?"]);
+    refused(&home.lab(&["start", "99"]), &["there is no lab \"99\"", "`simhost lab list` has all labs"]);
 }
 
 #[test]

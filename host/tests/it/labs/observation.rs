@@ -87,8 +87,8 @@ fn right_answers_get_their_points_and_guessing_has_a_price() {
     let (code, part) = answer("shop", "disk");
     assert_eq!((code, part["score"].as_f64()), (Some(1), Some(2.0)), "{part:#}");
     let message = named(&part, "who")["message"].as_str().expect("words");
-    let price = "Different failures until now: 1. Each beyond 1 takes 10 % of these points, half at most.";
-    assert_eq!(message, format!("\"shop\" is not the answer to \"service\" {price}"));
+    let price = "Wrong answers until now: 1. Each beyond 1 takes 10 % of these points, half of them at most.";
+    assert_eq!(message, format!("\"shop\" is not the answer to \"service\". {price}"));
     let message = named(&part, "what")["message"].as_str().expect("words");
     assert!(message.contains("write one of \"latency\", \"crash\", \"none\""), "{message}");
     // The same answer again is no further guess.
@@ -262,7 +262,7 @@ fn every_answer_that_is_wrong_is_explained_and_no_trace_is_looked_for() {
     home.write("mine/answers.toml", "service = \"shop\"\nkind = \"crash\"\nedges = [\"stock -> shop\"]\n");
     let checked = home.lab(&["check", "mine", "--seeds", "1"]);
     let said = [
-        "\"shop\" is not the answer to \"service\" Different failures",
+        "\"shop\" is not the answer to \"service\". Wrong answers",
         "\"crash\" is not the answer to \"kind\"\n",
         "1 edge, 0 of them right; 1 is missing\n",
     ];
