@@ -61,6 +61,17 @@ pub enum Subject {
     Run,
 }
 
+/// What shows a metric at its worst, among the spans that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The one that took longest.
+    Slow,
+    /// One that failed.
+    Failed,
+    /// Many in one trace.
+    Many,
+}
+
 /// A measure of a kind of rows.
 #[derive(Debug, PartialEq, Eq)]
 struct Measure {
@@ -329,9 +340,14 @@ impl Metric {
         &self.written
     }
 
-    /// Whether it counts what goes wrong.
-    pub fn is_of_errors(&self) -> bool {
-        ["error-share", "errors"].contains(&self.measure.name)
+    /// What shows it at its worst.
+    pub fn sign(&self) -> Sign {
+        match (self.measure.unit, self.measure.name) {
+            (Unit::Time, _) | (_, "rows-scanned" | "lock-waits") => Sign::Slow,
+            (_, "error-share" | "errors") => Sign::Failed,
+            (_, "redelivered" | "rejected" | "exhausted" | "dead-letters") => Sign::Failed,
+            _ => Sign::Many,
+        }
     }
 
     /// Its number in a report. None: there is no such row, or nothing that has a time.

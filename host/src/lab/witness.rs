@@ -17,7 +17,7 @@ use crate::telemetry::signal::Batch;
 
 use super::cell::{Cell, Ran, Trouble, World};
 use super::manifest::matches;
-use super::measure::{Metric, Subject, Unit};
+use super::measure::{Metric, Sign, Subject, Unit};
 
 /// A wait in no span is named from this part of the trace's time on: a quarter.
 const WORTH_SAYING: u64 = 4;
@@ -61,15 +61,14 @@ pub fn find(world: &World, cell: Cell<'_>, sought: Sought<'_>) -> Result<Option<
     }))
 }
 
-/// Of times the trace with the slowest span that a metric is about, of errors one of the kind that is most
-/// frequent, of counts one that has many.
+/// The trace with the slowest span that a metric is about, with one that failed as most of them do, or with
+/// many of them: whichever shows this metric.
 fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
     let about = || spans.iter().filter(|span| is_about(span, model, resources, &metric.subject));
-    if metric.unit() == Unit::Time {
-        return slowest(about());
-    }
-    if !metric.is_of_errors() {
-        return most(spans, about());
+    match metric.sign() {
+        Sign::Slow => return slowest(about()),
+        Sign::Many => return most(spans, about()),
+        Sign::Failed => {}
     }
     let kind = |span: &SpanRecord| span.attributes.get(attribute::ERROR_TYPE).map(Value::to_string);
     let failed = || about().filter(|span| span.is_error());
@@ -117,7 +116,7 @@ fn most<'a>(spans: &[SpanRecord], about: impl Iterator<Item = &'a SpanRecord>) -
     let usual = *counts.get(counts.len() / 2)?;
     let rank = |id: &TraceId| {
         let Counted { about, spans, failed } = traces[id];
-        (Reverse(!failed && about > usual), Reverse(about), spans)
+        (Reverse(!failed && about > usual), Reverse(about), failed, spans)
     };
     // Of equal ones the first.
     order.into_iter().min_by_key(rank)
@@ -126,20 +125,36 @@ fn most<'a>(spans: &[SpanRecord], about: impl Iterator<Item = &'a SpanRecord>) -
 fn is_about(span: &SpanRecord, model: &Model, resources: &[Resource], subject: &Subject) -> bool {
     let is_of = |service: &str| *resources[span.resource.0 as usize].service == *service;
     let serves = span.kind == SpanKind::Server;
+    let text = |key: &str| match span.attributes.get(key) {
+        Some(Value::Text(text)) => Some(&**text),
+        _ => None,
+    };
     match subject {
         Subject::Service(service) | Subject::Job { service, .. } => is_of(service) && serves,
         Subject::Route { service, route } => is_of(service) && serves && *span.name == **route,
         Subject::Link { from, to } => {
-            let callee = span.attributes.get(PEER_NAMES[1]);
-            let is_called = matches!(callee, Some(Value::Text(name)) if **name == **to);
-            is_of(from) && span.kind == SpanKind::Client && is_called
+            is_of(from) && span.kind == SpanKind::Client && text(PEER_NAMES[1]) == Some(to)
         }
         Subject::Pool { service, .. } => is_of(service),
+        Subject::Database(name) => {
+            let is_in = |namespace: &str| namespace.split('|').next() == Some(name);
+            span.kind == SpanKind::Client && text(attribute::DB_NAMESPACE).is_some_and(is_in)
+        }
+        Subject::Cache(name) => {
+            let is_asked = text(attribute::DB_NAMESPACE).is_some();
+            span.kind == SpanKind::Client && is_asked && text(attribute::SERVER_ADDRESS) == Some(name)
+        }
+        Subject::Topic(name) => {
+            span.kind == SpanKind::Producer && text(attribute::MESSAGING_DESTINATION_NAME) == Some(name)
+        }
+        Subject::Group(name) => {
+            span.kind == SpanKind::Consumer && text(attribute::MESSAGING_CONSUMER_GROUP_NAME) == Some(name)
+        }
         Subject::Load(name) => {
             let load = model.loads.iter().find(|load| load.name == *name);
             span.parent.is_none() && load.is_some_and(|load| may_have_made(load, model, span, resources))
         }
-        _ => span.parent.is_none(),
+        Subject::Fault(_) | Subject::Run => span.parent.is_none(),
     }
 }
 

@@ -182,6 +182,28 @@ fn edges_that_are_missing_and_those_that_are_not_wanted_are_named() {
 }
 
 #[test]
+fn a_count_of_a_database_or_a_group_is_shown_by_a_trace_that_has_it() {
+    let backing = "\n[services.till]\nguest = \"service\"\ndatabases.sales = {}\nconfig.sql-in = \"sales\"\n\
+                   config.pay = { route = \"POST /pay\", errors = \"20%\", sql = \"SELECT id FROM sales\", publish = \"paid\" }\n\
+                   config.book = { topic = \"paid\", errors = \"30%\" }\n\
+                   [databases.sales]\ntables = \"CREATE TABLE sales (id SERIAL PRIMARY KEY, amount INTEGER)\"\nrows.sales = { count = 100, values = { amount = 5 } }\n\
+                   [topics.paid]\n[[subscriptions]]\nservice = \"till\"\ntopic = \"paid\"\ngroup = \"books\"\n\
+                   retry = { attempts = 1 }\n\
+                   [[load]]\nname = \"buyers\"\nto = \"till\"\nrequest = { method = \"POST\", path = \"/pay\" }\n\
+                   arrivals = { constant = \"20/s\" }\n";
+    let drawn = |metric: &str| {
+        let metric = format!("metric = \"{metric}\"\nat-most = 0");
+        let home = Home::with_checks(&format!("{TOPOLOGY}{backing}"), &check("few", "report", &metric));
+        home.start();
+        home.lab(&["check", "mine", "--seeds", "1"]).stdout
+    };
+    let scanned = drawn("database sales rows-scanned");
+    assert!(scanned.contains("SELECT sales"), "{scanned}");
+    let given_up = drawn("group books exhausted");
+    assert!(given_up.contains("▹ process paid") && given_up.contains("✗ retry"), "{given_up}");
+}
+
+#[test]
 fn the_trace_of_a_failure_is_one_of_the_load_that_is_measured() {
     let other = "\n[services.reports]\nguest = \"service\"\nconfig.work = \"400ms\"\nconfig.go = { route = \"GET /reports/{id}\" }\n\
                  \n[[load]]\nname = \"nightly\"\nto = \"reports\"\nvalues.id = { range = [1, 9] }\n\
