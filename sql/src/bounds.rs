@@ -127,7 +127,7 @@ pub(crate) const BYTES_PER_STEP: usize = 8;
 /// Bytes of a pattern of LIKE: matching takes the product of text and pattern.
 pub(crate) const PATTERN_BYTES: i32 = 1_000;
 
-/// What it takes to keep a row of a transaction while SQLite serves another one, or to give it back, in steps.
+/// What it takes to keep a row of a transaction while SQLite serves another one, or to give it back: steps.
 pub(crate) const STEPS_PER_MOVED_ROW: u64 = 100;
 
 /// Instructions of a statement as SQLite compiles it.
