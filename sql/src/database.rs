@@ -15,7 +15,7 @@ use crate::engine::{Engine, Work};
 use crate::error::{Failure, Problem, Result, sqlstate};
 use crate::lock::{Mark, TableMode, Transaction};
 use crate::state::{Interrupt, Shared};
-use crate::statement::{Cache, Column, Statement};
+use crate::statement::{Cache, Column, Statement, Temporary};
 use crate::value::Value;
 use dropped::Dropped;
 use images::Images;
@@ -186,13 +186,26 @@ impl Database {
 
     /// The loops of a statement: `SCAN stock`, or `SEARCH stock USING INDEX stock_sku_idx (sku=?)`.
     pub fn plan(&self, statement: &Statement) -> Result<Vec<String>> {
+        self.loops(statement).map(<[String]>::to_vec)
+    }
+
+    fn loops<'a>(&self, statement: &'a Statement) -> Result<&'a [String]> {
         use crate::translate::Plan;
-        let (Plan::Run(run) | Plan::Explain(run)) = &statement.plan else { return Ok(Vec::new()) };
+        let (Plan::Run(run) | Plan::Explain(run)) = &statement.plan else { return Ok(&[]) };
         if let Some(loops) = statement.loops.get() {
-            return Ok(loops.clone());
+            return Ok(loops);
         }
         let loops = self.engine.plan(&run.sql)?;
-        Ok(statement.loops.get_or_init(|| loops).clone())
+        Ok(statement.loops.get_or_init(|| loops))
+    }
+
+    /// What temporary results a statement has.
+    fn temporary(&self, statement: &Statement) -> Result<Temporary> {
+        if let Some(temporary) = statement.temporary.get() {
+            return Ok(*temporary);
+        }
+        let loops = self.loops(statement)?;
+        Ok(*statement.temporary.get_or_init(|| Temporary::of(loops)))
     }
 
     /// Begins a transaction, READ COMMITTED.

@@ -1,5 +1,7 @@
 //! SQLite: one database in memory, confined, whose statements are counted.
 
+use std::cell::Cell;
+
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::Value as Stored;
@@ -29,6 +31,9 @@ pub struct Work {
 
 pub(crate) struct Engine {
     connection: Connection,
+    /// Bytes that a value or a row may have; and those that they may have until a statement needs others.
+    value_bytes: usize,
+    length: Cell<usize>,
 }
 
 /// The rows of a result, as SQLite has them.
@@ -79,10 +84,22 @@ impl Engine {
         connection.progress_handler(STEPS_PER_LOOK, Some(move || looks.spend(i64::from(STEPS_PER_LOOK))))?;
         connection.authorizer(Some(authorize))?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        Ok(Self { connection })
+        let value_bytes = bounds.value_bytes;
+        Ok(Self { connection, value_bytes, length: Cell::new(value_bytes) })
     }
 
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        match self.connection.prepare_cached(sql) {
+            Ok(statement) => Ok(statement),
+            // Its own texts may be too long only for values as the last statement met them.
+            Err(_) if self.length.get() < self.value_bytes => self.prepare_long(sql),
+            Err(error) => Err(failure::of(error)),
+        }
+    }
+
+    /// A statement whose values and rows are as long as they may be.
+    fn prepare_long(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        self.bound(self.value_bytes)?;
         self.connection.prepare_cached(sql).map_err(failure::of)
     }
 
@@ -97,7 +114,8 @@ impl Engine {
         for counter in [StatementStatus::VmStep, StatementStatus::FullscanStep, StatementStatus::Sort] {
             statement.reset_status(counter);
         }
-        let result = self.within(length, bounds, || self.rows(statement, params, bounds));
+        let result =
+            self.bound(length.min(self.value_bytes)).and_then(|()| self.rows(statement, params, bounds));
         let count = |counter| u64::try_from(statement.get_status(counter)).unwrap_or(0);
         // SQLite counts the steps from one row to the next: the first row is not one.
         let stepped = count(StatementStatus::FullscanStep);
@@ -110,19 +128,15 @@ impl Engine {
         (work, result)
     }
 
-    /// Does `work` with values and rows of at most `length` bytes.
-    fn within<T>(&self, length: usize, bounds: &Bounds, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        if length >= bounds.value_bytes {
-            return work();
+    /// From now on values and rows have at most `length` bytes.
+    fn bound(&self, length: usize) -> Result<()> {
+        if self.length.get() == length {
+            return Ok(());
         }
-        let limit = |bytes: usize| {
-            let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
-            self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map_err(failure::of)
-        };
-        limit(length)?;
-        let done = work();
-        limit(bounds.value_bytes)?;
-        done
+        let bytes = i32::try_from(length).unwrap_or(i32::MAX);
+        self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map_err(failure::of)?;
+        self.length.set(length);
+        Ok(())
     }
 
     /// Bytes of the statements that have made the tables, indexes and views.
@@ -180,6 +194,7 @@ impl Engine {
 
     /// Statements of the engine itself, which nobody pays.
     pub(crate) fn batch(&self, sql: &str) -> Result<()> {
+        self.bound(self.value_bytes)?;
         self.connection.execute_batch(sql).map_err(failure::of)
     }
 
@@ -231,7 +246,7 @@ impl Engine {
 
     /// The one row of a statement of the engine itself.
     pub(crate) fn row(&self, sql: &str, params: &[Stored]) -> Result<Option<Vec<Stored>>> {
-        let mut statement = self.prepare(sql)?;
+        let mut statement = self.prepare_long(sql)?;
         let width = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failure::of)?;
         let Some(row) = rows.next().map_err(failure::of)? else { return Ok(None) };
@@ -239,13 +254,14 @@ impl Engine {
     }
 
     pub(crate) fn write(&self, sql: &str, params: &[Stored]) -> Result<()> {
-        let mut statement = self.prepare(sql)?;
+        let mut statement = self.prepare_long(sql)?;
         statement.execute(rusqlite::params_from_iter(params)).map_err(failure::of)?;
         Ok(())
     }
 
     /// EXPLAIN QUERY PLAN: a line for each loop, indented by what it is a part of.
     pub(crate) fn plan(&self, sql: &str) -> Result<Vec<String>> {
+        self.bound(self.value_bytes)?;
         let mut statement =
             self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).map_err(failure::of)?;
         let mut rows = statement.raw_query();

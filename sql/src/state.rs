@@ -86,6 +86,8 @@ pub(crate) struct State {
     /// Whether a statement has asked for either.
     pub told_time: bool,
     pub chance: Chance,
+    /// What there was to draw from before the statement that runs.
+    before: Drawn,
     /// What ends the statement of a client that runs.
     interrupt: Option<Interrupt>,
     /// The largest rowid of each table by its number.
@@ -196,28 +198,30 @@ impl Shared {
 }
 
 /// What statements draw from the database, and give back when they run again.
-pub(crate) struct Drawn {
+#[derive(Default)]
+struct Drawn {
     chance: Chance,
     rowids: Vec<i64>,
     sequences: Vec<Sequence>,
 }
 
 impl State {
-    /// What there is to draw from before a statement; one that only reads takes no numbers.
-    pub(crate) fn drawn(&self, writes: bool) -> Drawn {
-        let numbers = |there| if writes { there } else { 0 };
-        Drawn {
-            chance: self.chance,
-            rowids: self.rowids[..numbers(self.rowids.len())].to_vec(),
-            sequences: self.sequences[..numbers(self.sequences.len())].to_vec(),
+    /// A statement runs, perhaps more than once; one that only reads takes no numbers.
+    pub(crate) fn draws(&mut self, writes: bool) {
+        self.before.chance = self.chance;
+        if writes {
+            self.before.rowids.clone_from(&self.rowids);
+            self.before.sequences.clone_from(&self.sequences);
         }
     }
 
-    /// Nothing was drawn since.
-    pub(crate) fn draw_again(&mut self, from: &Drawn) {
-        self.chance = from.chance;
-        self.rowids[..from.rowids.len()].copy_from_slice(&from.rowids);
-        self.sequences[..from.sequences.len()].copy_from_slice(&from.sequences);
+    /// It has drawn nothing yet.
+    pub(crate) fn draws_again(&mut self, writes: bool) {
+        self.chance = self.before.chance;
+        if writes {
+            self.rowids.copy_from_slice(&self.before.rowids);
+            self.sequences.copy_from_slice(&self.before.sequences);
+        }
     }
 
     pub(crate) fn note(&mut self, action: Action, table: &str, rowid: i64) {

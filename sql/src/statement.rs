@@ -27,6 +27,32 @@ pub struct Statement {
     pub(crate) version: u64,
     pub(crate) columns: OnceLock<Arc<[Column]>>,
     pub(crate) loops: OnceLock<Vec<String>>,
+    pub(crate) temporary: OnceLock<Temporary>,
+}
+
+/// What results a plan has that are kept while it runs, other than the numbers of `generate_series`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Temporary {
+    /// Its own result, to be sorted.
+    pub sorted: bool,
+    pub others: bool,
+}
+
+impl Temporary {
+    /// Of a plan with these loops.
+    pub(crate) fn of(loops: &[String]) -> Self {
+        let is_sorted = |line: &str| line.starts_with("USE TEMP B-TREE FOR") && line.ends_with("ORDER BY");
+        let is_kept = |line: &str| {
+            let line = line.trim_start();
+            let apart = line.strip_prefix("CO-ROUTINE ").or_else(|| line.strip_prefix("MATERIALIZE "));
+            apart.is_some_and(|name| name != "pg_series")
+                || ["TEMP B-TREE", "LIST SUBQUERY", "AUTOMATIC"].iter().any(|part| line.contains(part))
+        };
+        Self {
+            sorted: loops.iter().any(|line| is_sorted(line)),
+            others: loops.iter().any(|line| !is_sorted(line) && is_kept(line)),
+        }
+    }
 }
 
 /// What a statement does.
@@ -89,8 +115,18 @@ impl Statement {
         let parsed = text::parse(tokens, bounds)?;
         let plan = translate(&parsed, catalogue, bounds)?;
         let class = class(of_with(&parsed), &plan);
-        let (columns, loops) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { text: String::new(), class, summary, shown, parameters, plan, version, columns, loops })
+        Ok(Self {
+            text: String::new(),
+            class,
+            summary,
+            shown,
+            parameters,
+            plan,
+            version,
+            columns: OnceLock::new(),
+            loops: OnceLock::new(),
+            temporary: OnceLock::new(),
+        })
     }
 
     /// As it was written.

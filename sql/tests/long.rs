@@ -175,6 +175,47 @@ fn what_one_statement_may_hold_is_bounded_by_its_steps_and_its_longest_row() {
 }
 
 #[test]
+fn a_change_behind_others_may_hold_as_much_as_one_alone() {
+    let schema = "CREATE TABLE carts (id INT PRIMARY KEY, n INT NOT NULL);
+        INSERT INTO carts SELECT n, 0 FROM generate_series(1, 100) AS n;
+        CREATE TABLE items (id INT PRIMARY KEY, cart INT, note TEXT);
+        INSERT INTO items SELECT n, n % 10, 'new' FROM generate_series(1, 30000) AS n;";
+    let bounds = Bounds { held_bytes: 8 << 20, ..Bounds::default() };
+    let mut database = Database::open(schema, Options { bounds, ..Options::default() }).expect("a schema");
+    let delete = |note: &str| {
+        format!("DELETE FROM carts WHERE id IN (SELECT cart FROM items WHERE id > 0 AND note = '{note}')")
+    };
+    let own = database.begin(0).expect("it begins");
+    let mut within = |sql: &str| done(execute(&mut database, Some(own), sql));
+    // It takes more steps than one may that has rows of 1,000 bytes.
+    let first = within(&delete("old"));
+    assert!(first.work.steps > 60_000 && first.work.effort > first.work.steps, "{:?}", first.work);
+    within("UPDATE carts SET n = id WHERE id IN (8, 20)");
+    within("SAVEPOINT a");
+    within("UPDATE carts SET n = 1 WHERE id = 30");
+    let behind = within(&delete("old"));
+    assert_eq!((behind.affected, behind.work.steps), (0, first.work.steps));
+    assert_eq!(within(&delete("new")).affected, 9);
+    let sum = "SELECT count(*), sum(n) FROM carts";
+    assert_eq!(within(sum).rows, [[Value::Int(91), Value::Int(21)]]);
+    within("ROLLBACK TO a");
+    assert_eq!(within(sum).rows, [[Value::Int(100), Value::Int(28)]]);
+    assert_eq!(within(&delete("new")).affected, 9);
+    database.commit(own).expect("it commits");
+    let all = done(execute(&mut database, None, sum));
+    assert_eq!(all.rows, [[Value::Int(91), Value::Int(20)]]);
+}
+
+#[test]
+fn a_statement_may_hold_more_documents_the_shorter_they_are() {
+    let schema = "CREATE TABLE docs (id INT PRIMARY KEY, kind INT, doc TEXT);
+        INSERT INTO docs SELECT n, n % 5, repeat('d', 300000) FROM generate_series(1, 150) AS n;";
+    let mut database = database(schema);
+    let group = "SELECT kind, max(length(doc)) FROM docs GROUP BY kind";
+    assert_eq!(done(execute(&mut database, None, group)).rows.len(), 5);
+}
+
+#[test]
 fn rows_that_have_to_make_room_for_those_of_another_transaction_count() {
     let schema = "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL);
         INSERT INTO t SELECT n, 0 FROM generate_series(1, 6000) AS n;";

@@ -150,18 +150,12 @@ impl Database {
         // Others may be in its way, or it has to run again; what the transaction wrote before stays.
         let mark = wanted.is_some() && run.writes && (others || has_images);
         self.moved = 0;
-        let entered = self.enter(wanted).and_then(|()| {
-            if mark {
-                self.engine.mark()?;
-            }
-            if scratch { self.engine.begin() } else { Ok(()) }
-        });
-        if let Err(failure) = entered {
-            return self.failed(transaction, failure, Work::default());
-        }
         let watching = run.writes && (transaction.is_some() || others);
         let undo = Undo { scratch, mark };
-        let attempt = Attempt { statement, run, values: &values, call, watching, wanted, undo };
+        let attempt = Attempt { statement, run, values: &values, call, watching, wanted, has_images, undo };
+        if let Err(failure) = self.stand_ready(&attempt) {
+            return self.failed(transaction, failure, Work::default());
+        }
         let (mut work, result) = self.run_by_lengths(&attempt);
         work.effort = work.effort.saturating_add(self.moved.saturating_mul(STEPS_PER_MOVED_ROW));
         let result = result.and_then(|rows| self.touched(transaction, run, rows, others));

@@ -24,6 +24,8 @@ pub(super) struct Attempt<'a> {
     pub watching: bool,
     /// The transaction whose changes SQLite has meanwhile.
     pub wanted: Option<Transaction>,
+    /// That of the statement has changed rows before.
+    pub has_images: bool,
     pub undo: Undo,
 }
 
@@ -38,23 +40,41 @@ struct Once {
 }
 
 impl Database {
+    /// Gives SQLite what a statement needs to run, and to be taken back.
+    pub(super) fn stand_ready(&mut self, attempt: &Attempt<'_>) -> Result<()> {
+        let Attempt { run, wanted, has_images, undo, .. } = *attempt;
+        self.enter(wanted)?;
+        // SQLite ends the transaction of a change that it has to stop: what was changed before is kept if the
+        // change may have to run again then.
+        if let Some(own) = wanted
+            && run.writes
+            && has_images
+        {
+            let length = Length::of(attempt.values, &self.bounds);
+            if length.shorter().is_some() && self.holds(attempt, length) {
+                self.capture(own)?;
+            }
+        }
+        if undo.mark {
+            self.engine.mark()?;
+        }
+        if undo.scratch { self.engine.begin() } else { Ok(()) }
+    }
+
     /// Runs a statement; again, as if it had not run, when it meets a value that is longer than those for
     /// which its steps are counted, and when it could hold too much if its rows are no shorter.
     pub(super) fn run_by_lengths(&mut self, attempt: &Attempt<'_>) -> (Work, Result<Rows>) {
-        let drawn = self.shared.lock().drawn(attempt.run.writes);
+        self.shared.lock().draws(attempt.run.writes);
         let mut length = Length::of(attempt.values, &self.bounds);
-        // SQLite ends the transaction of a change that it has to stop: after earlier changes none is stopped
-        // to run again. Of others the plan is looked at when it matters.
-        let is_final = attempt.undo.mark;
-        let is_known = is_final || attempt.statement.loops.get().is_some();
-        let mut holds = !is_known || self.holds(attempt, length);
+        // A plan that is not known is looked at when it matters.
+        let mut holds = attempt.statement.loops.get().is_none() || self.holds(attempt, length);
         let mut before = 0;
         loop {
             let Once { work, result, longest, is_full } = self.run_once(attempt, length, holds, before);
             let is_too_long = result.as_ref().is_err_and(failure::is_too_long);
             let next = if is_full {
                 holds = self.holds(attempt, length);
-                if holds { length.shorter().filter(|_| !is_final) } else { Some(length) }
+                if holds { length.shorter() } else { Some(length) }
             } else if is_too_long && length.is_short() {
                 // With the rows that it has, it could hold too much.
                 None
@@ -70,7 +90,7 @@ impl Database {
             if attempt.statement.loops.get().is_some() {
                 holds = self.holds(attempt, length);
             }
-            self.shared.lock().draw_again(&drawn);
+            self.shared.lock().draws_again(attempt.run.writes);
             if let Err(failure) = self.rewind(attempt) {
                 return (work, Err(failure));
             }
@@ -79,7 +99,14 @@ impl Database {
 
     /// Whether a statement holds more rows of this length with each of its steps.
     fn holds(&self, attempt: &Attempt<'_>, length: Length) -> bool {
-        let Attempt { statement, run, values, .. } = *attempt;
+        self.temporary(attempt.statement).map_or(true, |temporary| {
+            temporary.others || temporary.sorted && !self.keeps_few(attempt, length)
+        })
+    }
+
+    /// Whether of a sorted result no more rows are kept than a statement may hold.
+    fn keeps_few(&self, attempt: &Attempt<'_>, length: Length) -> bool {
+        let Attempt { run, values, .. } = *attempt;
         let number = |first: &First| match first {
             First::Number(number) => Some(*number),
             First::Parameter(at) => match values.get(*at) {
@@ -88,8 +115,7 @@ impl Database {
             },
         };
         let first = run.first.as_ref().and_then(|first| first.iter().map(number).sum::<Option<u64>>());
-        let keeps_few = first.is_some_and(|rows| length.may_hold(rows, &self.bounds));
-        self.plan(statement).map_or(true, |loops| holds_rows(&loops, keeps_few))
+        first.is_some_and(|rows| length.may_hold(rows, &self.bounds))
     }
 
     fn run_once(&mut self, attempt: &Attempt<'_>, length: Length, holds: bool, before: u64) -> Once {
@@ -128,32 +154,24 @@ impl Database {
 
     /// Takes back what a statement has done that runs again.
     fn rewind(&mut self, attempt: &Attempt<'_>) -> Result<()> {
-        let Attempt { wanted, undo, .. } = *attempt;
-        self.undo(wanted, undo)?;
-        if undo.mark {
+        let Attempt { run, wanted, undo, .. } = *attempt;
+        if undo.mark && self.engine.is_open() {
+            self.engine.undo()?;
             return self.engine.mark();
         }
         if undo.scratch {
+            self.engine.rollback()?;
             return self.engine.begin();
         }
-        // The transaction has changed nothing before. Outside of one SQLite has undone it.
-        if attempt.run.writes && wanted.is_some() {
+        // The transaction has changed nothing before, or that is kept. Outside of one SQLite has undone it.
+        if run.writes && wanted.is_some() {
             self.resident = None;
             self.engine.rollback()?;
             self.enter(wanted)?;
+            if undo.mark {
+                self.engine.mark()?;
+            }
         }
         Ok(())
     }
-}
-
-/// Whether a plan has temporary results, other than the numbers of `generate_series`, and the sorted result
-/// if of that few rows are kept.
-fn holds_rows(loops: &[String], keeps_few: bool) -> bool {
-    let is_result = |line: &str| line.starts_with("USE TEMP B-TREE FOR") && line.ends_with("ORDER BY");
-    let others = loops.iter().filter(|line| !(keeps_few && is_result(line)));
-    others.map(|line| line.trim_start()).any(|line| {
-        let apart = line.strip_prefix("CO-ROUTINE ").or_else(|| line.strip_prefix("MATERIALIZE "));
-        apart.is_some_and(|name| name != "pg_series")
-            || ["TEMP B-TREE", "LIST SUBQUERY", "AUTOMATIC"].iter().any(|part| line.contains(part))
-    })
 }
