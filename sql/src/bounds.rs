@@ -86,7 +86,7 @@ impl Default for Bounds {
 
 /// How long a value or a row is at most, in bytes, where a statement begins; when it meets a longer one it
 /// runs again with the next length, and at last with `value_bytes`.
-pub(crate) const LENGTHS: [usize; 4] = [1_000, 8_000, 64_000, 256_000];
+pub(crate) const LENGTHS: [usize; 6] = [1_000, 8_000, 64_000, 256_000, 400_000, 640_000];
 
 /// The lengths with which a statement runs again that could hold too many rows of the first of those.
 pub(crate) const SHORT_LENGTHS: [usize; 3] = [300, 100, 30];
