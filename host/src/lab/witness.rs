@@ -62,7 +62,7 @@ pub fn find(world: &World, cell: Cell<'_>, sought: Sought<'_>) -> Result<Option<
 }
 
 /// The trace with the slowest span that a metric is about, with one that failed as most of them do, or with
-/// many of them: whichever shows this metric.
+/// many of them: whichever shows this metric. Where no span failed, as where only a client gave up, the slowest.
 fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
     let about = || spans.iter().filter(|span| is_about(span, model, resources, &metric.subject));
     match metric.sign() {
@@ -74,8 +74,10 @@ fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &M
     let failed = || about().filter(|span| span.is_error());
     let mut kinds: BTreeMap<Option<String>, u64> = BTreeMap::new();
     failed().for_each(|span| *kinds.entry(kind(span)).or_default() += 1);
-    let (frequent, _) = kinds.into_iter().max_by_key(|(_, count)| *count)?;
-    slowest(failed().filter(|span| kind(span) == frequent))
+    match kinds.into_iter().max_by_key(|(_, count)| *count) {
+        Some((frequent, _)) => slowest(failed().filter(|span| kind(span) == frequent)),
+        None => slowest(about()),
+    }
 }
 
 /// Of equal ones the first.

@@ -1,19 +1,32 @@
 //! Documents of JSON that are spread over lines, or stand in a list: each is a text of its own.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 /// With one of these a line ends whose document goes on.
 const GOES_ON: [char; 4] = ['{', '[', ',', ':'];
 
-/// Whether the first line of a file begins a list, or a document that has more lines. The last line of a file
-/// that was cut off ends elsewhere.
+/// What a document of OTLP/JSON has.
+const SIGNALS: [&str; 3] = ["resourceSpans", "resourceMetrics", "resourceLogs"];
+
+/// Whether the first line of a file begins a list, or may begin a document that has more lines. The last line
+/// of a file that was cut off mostly ends elsewhere.
 pub fn begins(first: &str) -> bool {
-    let is_open = || {
-        let read = serde_json::from_str::<IgnoredAny>(first);
-        read.is_err_and(|error| error.classify() == Category::Eof)
-    };
-    first.starts_with('[') || first.starts_with('{') && first.ends_with(GOES_ON) && is_open()
+    let read = || serde_json::from_str::<IgnoredAny>(first);
+    let is_open = || read().is_err_and(|error| error.classify() == Category::Eof);
+    match first.chars().next() {
+        Some('[') => read().is_ok() || is_open(),
+        Some('{') => first.ends_with(GOES_ON) && is_open(),
+        _ => false,
+    }
+}
+
+/// Whether a line is a document by itself: the one before it was cut off then.
+pub fn is_document(line: &str) -> bool {
+    let read = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line);
+    read.is_ok_and(|keys| SIGNALS.iter().any(|signal| keys.contains_key(*signal)))
 }
 
 /// Finds where documents begin and end.
@@ -35,7 +48,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    pub const fn new(most: usize) -> Self {
+    const fn new(most: usize) -> Self {
         Self {
             most,
             text: Vec::new(),
@@ -46,6 +59,14 @@ impl Documents {
             found: 0,
             long: 0,
         }
+    }
+
+    /// After the beginning of a file: each document that ends in it is given to `take`. A document has
+    /// `most` bytes.
+    pub fn of(most: usize, beginning: &[&[u8]], take: &mut impl FnMut(&str)) -> Self {
+        let mut documents = Self::new(most);
+        beginning.iter().for_each(|bytes| documents.feed(bytes, take));
+        documents
     }
 
     /// Takes further bytes, and gives each document that ends in them to `take`.
@@ -128,7 +149,14 @@ mod tests {
     fn a_line_that_is_whole_or_cut_off_begins_nothing() {
         let begun = ["{", "{\"resourceSpans\": [", "[{\"a\":1}]", "["].map(begins);
         assert_eq!(begun, [true; 4]);
-        let whole = ["{\"a\":1}", "{\"a\":\"cut", "{broken,", "hello", ""].map(begins);
-        assert_eq!(whole, [false; 5]);
+        let whole = ["{\"a\":1}", "{\"a\":\"cut", "{broken,", "hello", "", "[INFO] {"].map(begins);
+        assert_eq!(whole, [false; 6]);
+    }
+
+    #[test]
+    fn a_line_with_a_signal_is_a_document_and_a_part_of_one_is_none() {
+        assert!(is_document("{\"resourceSpans\":[]}"));
+        let parts = ["{\"resource\":{}}", "{\"resourceSpans\":[", "\"resourceSpans\"", "]"].map(is_document);
+        assert_eq!(parts, [false; 4]);
     }
 }

@@ -134,6 +134,7 @@ impl Source {
         };
         let (mut line, mut unread) = (Vec::new(), Unread::default());
         let (mut is_first, mut documents) = (true, None::<Documents>);
+        let mut opened = None::<Vec<u8>>;
         loop {
             line.clear();
             match (&mut lines).take(LINE_BYTES).read_until(b'\n', &mut line) {
@@ -148,10 +149,16 @@ impl Source {
                 documents.feed(&line, &mut take);
                 continue;
             }
+            if let Some(first) = opened.take() {
+                if !documents::is_document(&text_of(&line)) {
+                    documents = Some(Documents::of(LINE_BYTES as usize, &[&first, &line], &mut take));
+                    continue;
+                }
+                take(&text_of(&first));
+            }
             let was_first = std::mem::take(&mut is_first);
             if was_first && documents::begins(&text_of(&line)) {
-                let begun = documents.insert(Documents::new(LINE_BYTES as usize));
-                begun.feed(&line, &mut take);
+                opened = Some(line.clone());
                 continue;
             }
             if line.len() as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
@@ -168,6 +175,9 @@ impl Source {
             } else {
                 take(&text);
             }
+        }
+        if let Some(first) = opened {
+            documents = Some(Documents::of(LINE_BYTES as usize, &[&first], &mut take));
         }
         if let Some(mut documents) = documents {
             documents.end(&mut take);

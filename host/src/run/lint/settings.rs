@@ -174,7 +174,7 @@ fn too_large_messages(run: &Run<'_>, operation: &Operation<'_>) -> Vec<Problem> 
         // A key has a byte at least.
         let has_key = of_topic.clone().any(|one| one.path.len() > 1);
         of_topic.clone().next()?;
-        if bytes + u64::from(has_key) <= topic.message_size {
+        if bytes.saturating_add(u64::from(has_key)) <= topic.message_size {
             return None;
         }
         let (name, most) = (quote(&topic.name), show_size(topic.message_size));
@@ -198,7 +198,7 @@ fn not_kept(run: &Run<'_>, operation: &Operation<'_>) -> Option<Problem> {
     let (most, help) = if bytes > VALUE_AT_MOST as u64 {
         let most = show_size(VALUE_AT_MOST as u64);
         (format!("an entry has {most} at most"), "lower response-bytes, or leave cache-in out".to_owned())
-    } else if bytes + ENTRY > cache.memory {
+    } else if bytes.saturating_add(ENTRY) > cache.memory {
         let memory = show_size(cache.memory);
         let help = format!("lower response-bytes, or raise memory of [caches.{}]", cache.name);
         (format!("it has {memory} for its keys, their values and {ENTRY} bytes for each"), help)
@@ -227,10 +227,11 @@ fn too_long_work(operation: &Operation<'_>) -> Option<Problem> {
     let most = operation.service.limits.request_time;
     let work = duration(setting.text).ok().filter(|work| *work >= most)?;
     let what = format!(
-        ": {} are more than a request may take, limits.request-time = {}",
+        ": {} are no less than a request may take, limits.request-time = {}",
         clock::show(work),
         clock::show(most)
     );
-    let help = "lower work, or raise limits.request-time: each such request is answered 500".to_owned();
+    let outcome = if operation.is_answered() { "each request is answered 500" } else { "each one fails" };
+    let help = format!("lower work, or raise limits.request-time: {outcome}");
     Some(setting.warning(&what, "stopped each time", help))
 }

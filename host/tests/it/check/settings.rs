@@ -105,7 +105,7 @@ fn what_no_request_can_be_answered_with_is_named() {
     };
     warned(
         &long("5s"),
-        &["config.show.work of \"shop\": 5s are more than a request may take, limits.request-time = 5s"],
+        &["config.show.work of \"shop\": 5s are no less than a request may take, limits.request-time = 5s"],
     );
     accepted(&long("4.9s"));
 }
