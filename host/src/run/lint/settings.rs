@@ -1,5 +1,6 @@
 //! Settings of the guest `service` that do nothing, and those that cannot be done: messages that their topic
-//! refuses, answers that their cache does not keep, work that is longer than a request may last.
+//! refuses, answers that their cache does not keep, work that is longer than a request may last. And names in
+//! statements and keys that are misspelt.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +8,9 @@ use simhost_notation::Calls;
 
 use crate::cache::{ENTRY, VALUE_AT_MOST};
 use crate::clock;
-use crate::error::{Problem, quote};
+use crate::error::{Problem, nearest, quote};
 use crate::model::{Cache, Code, Place, Service, ServiceId, Topic};
-use crate::topology::{duration, show_size};
+use crate::topology::{duration, parameters, show_size};
 
 use super::Run;
 
@@ -43,6 +44,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         for operation in &operations {
             problems.extend(too_large_messages(run, operation));
             problems.extend(too_long_work(operation));
+            problems.extend(["sql", "publish"].into_iter().flat_map(|name| misspelt(operation, name)));
             if operation.is_answered() {
                 problems.extend(not_kept(run, operation));
                 problems.extend(too_large_answer(operation));
@@ -159,6 +161,29 @@ fn idle(operations: &[Operation<'_>]) -> Vec<Problem> {
     };
     problems.extend(operations.iter().filter_map(nothing));
     problems
+}
+
+/// Names in braces that the route or the message does not have, and that are near one which it has. A number
+/// stands in their place.
+fn misspelt<'a>(operation: &Operation<'a>, name: &str) -> Vec<Problem> {
+    let Some(setting) = operation.get(name) else { return Vec::new() };
+    let of_route = operation.get("route").filter(|_| operation.is_answered());
+    let is_topic = !operation.is_answered() && operation.get("topic").is_some();
+    let own: Vec<&str> = match of_route {
+        Some(route) => parameters(route.text).collect(),
+        None if is_topic => vec!["key"],
+        None => Vec::new(),
+    };
+    let written: Vec<&str> = parameters(setting.text).collect();
+    let problem = |name: &str| {
+        let near = nearest(name, own.iter().copied().filter(|own| !written.contains(own)))?;
+        let of = of_route
+            .map_or_else(|| "a message".to_owned(), |route| format!("its route {}", quote(route.text)));
+        let what = format!(" has a number for {{{name}}}, which {of} does not have");
+        let help = format!("did you mean {{{near}}}? If a number is meant, choose a less similar name");
+        Some(setting.warning(&what, "a number from 1 to 1000", help))
+    };
+    written.iter().filter(|name| !own.contains(name)).filter_map(|name| problem(name)).collect()
 }
 
 /// Messages with more bytes than their topic takes.

@@ -132,7 +132,13 @@ impl Asked<'_> {
             failure.message,
             failure.sqlstate
         );
+        // A text in quotes is no parameter, whatever it is compared with.
+        let is_quoted = self.bound.given > 0 && failure.message.contains("\"$");
         let help = match (&failure.hint, failure.sqlstate) {
+            (Some(_), sqlstate::SYNTAX) if failure.message.contains("multiple commands") => {
+                "write ; between two statements".to_owned()
+            }
+            (None, _) if is_quoted => "write {name} without quotes: it becomes a parameter".to_owned(),
             (Some(hint), _) => hint.clone(),
             (None, sqlstate::SYNTAX) => {
                 "write it as PostgreSQL takes it, with ; between statements and {name} for values".to_owned()

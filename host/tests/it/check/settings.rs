@@ -111,6 +111,22 @@ fn what_no_request_can_be_answered_with_is_named() {
 }
 
 #[test]
+fn a_name_in_a_statement_or_a_key_that_is_misspelt_is_named_with_the_nearest() {
+    let stored = |names: &str| {
+        let settings = format!("sql = \"INSERT INTO sold (item) VALUES ({names})\"");
+        let databases = "[databases.d]\ntables = \"CREATE TABLE sold (item INTEGER)\"\n";
+        shop(&format!("databases.d = {{}}\nconfig.sql-in = \"d\"\n{}", show(&settings)), databases)
+    };
+    let said = "config.show.sql of \"shop\" has a number for {idd}, which its route \"GET /items/{id}\" does";
+    warned(&stored("{idd}"), &[said, "did you mean {id}?"]);
+    accepted(&stored("{id}"));
+    accepted(&stored("{price}"));
+    let sent = |key: &str| shop(&show(&format!("publish = \"t/{{{key}}}\"")), &format!("{MAIL}[topics.t]\n"));
+    warned(&sent("idd"), &["config.show.publish of \"shop\" has a number for {idd}"]);
+    accepted(&sent("id"));
+}
+
+#[test]
 fn a_setting_that_does_nothing_is_named_with_what_it_needs() {
     for (settings, words) in [
         ("message-bytes = 9", "config.show.message-bytes of \"shop\" does nothing: no message is sent"),
