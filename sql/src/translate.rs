@@ -62,6 +62,9 @@ pub(crate) struct Run {
     /// How strongly the rows that it changes are locked.
     pub strength: Strength,
     pub writes: bool,
+    /// It inserts one row and does nothing else: what is too long for it is found before it has changed
+    /// anything.
+    pub inserts_one: bool,
     /// The parameters that are a LIMIT or an OFFSET.
     pub limits: Vec<(usize, Rows)>,
     /// The LIMIT and the OFFSET of a result that is sorted: SQLite keeps no more of its rows.
@@ -126,6 +129,7 @@ pub(crate) struct Translator<'a> {
     first: Option<Vec<First>>,
     /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
     changes_rows: bool,
+    inserts_one: bool,
     /// It writes a RETURNING.
     returning: bool,
     /// It writes a `count(*)` that SQLite would take from the pages of a table, without reading its rows.
@@ -250,6 +254,7 @@ impl<'a> Translator<'a> {
             limits: Vec::new(),
             first: None,
             changes_rows: false,
+            inserts_one: false,
             returning: false,
             counts_rows: false,
         }
@@ -309,6 +314,7 @@ impl<'a> Translator<'a> {
             row_lock: self.row_lock,
             strength,
             writes: self.changes_rows,
+            inserts_one: self.inserts_one,
             limits: self.limits,
             first: self.first,
         })

@@ -89,6 +89,27 @@ fn a_statement_that_meets_a_long_value_leaves_what_one_run_of_it_leaves() {
 }
 
 #[test]
+fn one_row_with_a_long_value_is_inserted_once_behind_other_changes() {
+    let mut database = database(
+        "CREATE TABLE t (id SERIAL PRIMARY KEY, v TEXT UNIQUE, w TEXT);
+         CREATE INDEX t_w ON t (w);",
+    );
+    let own = database.begin(0).expect("it begins");
+    for bytes in [1, 300_000, 2_000, 900_000, 2] {
+        let insert = format!("INSERT INTO t (v, w) VALUES (repeat('v', {bytes}), repeat('w', 9))");
+        assert_eq!(done(execute(&mut database, Some(own), &insert)).affected, 1);
+    }
+    database.commit(own).expect("it commits");
+    let rows = done(execute(&mut database, None, "SELECT id, length(v) FROM t ORDER BY id")).rows;
+    let expected = [[1, 1], [2, 300_000], [3, 2_000], [4, 900_000], [5, 2]].map(|row| row.map(Value::Int));
+    assert_eq!(rows, expected);
+    for condition in ["w = 'wwwwwwwww'", "v < 'w'", "id > 0"] {
+        let count = format!("SELECT count(*) FROM t WHERE {condition}");
+        assert_eq!(done(execute(&mut database, None, &count)).rows, [[Value::Int(5)]], "{condition}");
+    }
+}
+
+#[test]
 fn one_that_fails_behind_a_long_value_leaves_nothing() {
     let mut database = database("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)");
     let own = database.begin(0).expect("it begins");

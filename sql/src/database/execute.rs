@@ -148,7 +148,7 @@ impl Database {
         // A statement alone needs a transaction of SQLite only if others may be in its way.
         let scratch = transaction.is_none() && run.writes && others;
         // Others may be in its way, or it has to run again; what the transaction wrote before stays.
-        let mark = wanted.is_some() && run.writes && (others || has_images);
+        let mark = wanted.is_some() && run.writes && (others || has_images && !run.inserts_one);
         self.moved = 0;
         let watching = run.writes && (transaction.is_some() || others);
         let undo = Undo { scratch, mark };

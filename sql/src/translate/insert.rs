@@ -36,6 +36,11 @@ impl Translator<'_> {
         let Some(table) = self.catalogue.tables.get(&table_name) else {
             return Err(undefined_column(&table_name));
         };
+        let is_one_row =
+            |source: &Query| matches!(&*source.body, SetExpr::Values(values) if values.rows.len() == 1);
+        self.inserts_one = insert.on.is_none()
+            && insert.returning.is_none()
+            && insert.source.as_deref().is_none_or(is_one_row);
         self.put(&format!("INSERT INTO {}", quoted(&table_name)));
         let alias = insert.table_alias.as_ref().map_or(table_name.clone(), |alias| folded(&alias.alias));
         if alias != table_name {
