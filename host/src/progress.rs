@@ -26,7 +26,7 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
 /// In virtual time the core has an idle moment at every instant. It leaves its
 /// numbers behind at one idle moment in 1,024.
-const BEATS: u32 = 1_024;
+const BEATS: u64 = 1_024;
 
 /// How far one world of a run has come, and the line that says so of all.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Progress {
     line: Line,
     shared: Arc<Shared>,
     world: usize,
-    beats: Cell<u32>,
+    beats: Cell<u64>,
 }
 
 /// The line: what else is written to the terminal goes above it.
@@ -76,8 +76,8 @@ struct Shared {
     course: Course,
     /// Of each world.
     seen: Vec<[AtomicU64; 4]>,
-    /// Grows as long as any world goes on.
-    beats: AtomicU64,
+    /// Of each world: grows as long as that goes on.
+    beats: Vec<AtomicU64>,
 }
 
 impl Progress {
@@ -85,7 +85,8 @@ impl Progress {
     /// once [`Line::show`] is called.
     pub fn new(course: Course, wanted: bool) -> Self {
         let seen = (0..course.worlds).map(|_| Default::default()).collect();
-        let shared = Arc::new(Shared { course, seen, beats: AtomicU64::new(0) });
+        let beats = (0..course.worlds).map(|_| AtomicU64::new(0)).collect();
+        let shared = Arc::new(Shared { course, seen, beats });
         let told = Arc::clone(&shared);
         let style = ProgressStyle::with_template("{line}").expect("the template is valid");
         let style = style.with_key("line", move |_: &_, to: &mut dyn std::fmt::Write| {
@@ -116,19 +117,20 @@ impl Progress {
     /// A number that grows as long as the simulation goes on, for other threads.
     pub fn beats(&self) -> impl Fn() -> u64 + Send + 'static {
         let shared = Arc::clone(&self.shared);
-        move || shared.beats.load(Ordering::Relaxed)
+        move || shared.beats.iter().map(|beats| beats.load(Ordering::Relaxed)).sum()
     }
 
     /// An idle moment of the core: a good time to leave the numbers behind.
     pub fn beat(&self, seen: impl FnOnce() -> Seen) {
         let beats = self.beats.get().wrapping_add(1);
         self.beats.set(beats);
+        // Nobody else writes it.
+        self.shared.beats[self.world].store(beats, Ordering::Relaxed);
         // Whether the line is hidden takes a lock to tell.
         let Course { is_virtual, is_watched, .. } = self.shared.course;
         if is_virtual && !beats.is_multiple_of(BEATS) {
             return;
         }
-        self.shared.beats.fetch_add(1, Ordering::Relaxed);
         if self.line.0.is_hidden() && !is_watched {
             return;
         }
@@ -273,6 +275,19 @@ mod tests {
             seen.iter().zip(numbers).for_each(|(seen, number)| seen.store(number, Ordering::Relaxed));
         }
         assert_eq!(first.shared.seen(), Seen { simulated: 7, requests: 30, errors: 4, spans: 600 });
+    }
+
+    #[test]
+    fn every_idle_moment_of_every_world_counts_as_a_beat() {
+        for is_virtual in [true, false] {
+            let first = Progress::new(course(is_virtual, None), false);
+            let (second, beats) = (first.of_world(1), first.beats());
+            assert_eq!(beats(), 0);
+            for progress in [&first, &second, &second] {
+                progress.beat(|| panic!("nobody asks for the numbers"));
+            }
+            assert_eq!(beats(), 3);
+        }
     }
 
     #[test]

@@ -260,6 +260,8 @@ impl Compared {
         for id in others.keys() {
             of.entry(id.place).or_default().only_without += 1;
         }
+        // Worlds that run beside one another come one after the other.
+        of.values_mut().for_each(|tally| tally.changed.sort_by_key(|pair| (pair.with.due, pair.with.id)));
         Self { of, start, end }
     }
 
