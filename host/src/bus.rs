@@ -161,6 +161,11 @@ impl Bus {
         &self.callee.host.recorder
     }
 
+    /// Requests from outside that are under way.
+    pub const fn inside(&self) -> u32 {
+        self.inside.get()
+    }
+
     /// Requests from outside so far.
     pub const fn entered(&self) -> u64 {
         self.entered.get()

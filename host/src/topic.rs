@@ -26,6 +26,7 @@ use growth::Growth;
 pub use conventions::{Described, Operation, of_message};
 pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
 pub use group::{Absence, Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
+pub use growth::Lineage;
 pub use log::{Full, Log};
 
 /// A message.
@@ -44,6 +45,8 @@ pub struct Message {
     pub draws: Key,
     /// Calls and messages above it.
     pub depth: u32,
+    /// Its topic, and those of the messages above it.
+    pub lineage: Lineage,
 }
 
 impl Message {
@@ -134,7 +137,7 @@ pub struct Topics {
     consumers: Vec<Conventions>,
     /// Calls and messages may be this deep.
     depth: u32,
-    /// How many messages were sent, and how many may be.
+    /// How many messages of rings were sent, and how many may be.
     pub growth: Growth,
     listener: OnceCell<Rc<dyn Listener>>,
 }
@@ -245,7 +248,7 @@ impl Topics {
             again.into_iter().for_each(|again| _ = log.append(partition, again, done, now));
             offset
         };
-        self.growth.sends();
+        self.growth.sends(&message.lineage);
         let (_, end) = self.logs[topic].borrow().range(partition);
         for group in self.groups_at(topic) {
             group.borrow_mut().grew(partition, end);

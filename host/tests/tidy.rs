@@ -109,6 +109,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sched",
             "telemetry",
             "metrics",
+            "topic",
             "fault",
             "guest",
             "bus",

@@ -14,6 +14,7 @@ use crate::model::{Nanos, ServiceId};
 use crate::rng::Key;
 use crate::sched;
 use crate::tally;
+use crate::topic::Lineage;
 
 use super::Bus;
 use super::caller::{Destination, Sent};
@@ -213,6 +214,7 @@ impl Bus {
             client: entry.client,
             baggage: incoming.baggage,
             depth: 0,
+            lineage: Lineage::default(),
             attempt: 0,
             above: None,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),

@@ -15,6 +15,7 @@ use crate::metrics::HttpVersion;
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 use crate::telemetry::record::KeyValue;
+use crate::topic::Lineage;
 
 use super::spans::Connection;
 
@@ -47,6 +48,8 @@ pub(super) struct Visit {
     pub client: Option<SpanId>,
     pub baggage: Baggage,
     pub depth: u32,
+    /// The topics of the messages above it.
+    pub lineage: Lineage,
     /// Set when it arrives, if its sender has said how long it waits.
     pub deadline: Option<Deadline>,
     /// Which attempt of its call it is, from 0.

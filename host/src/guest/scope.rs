@@ -19,7 +19,7 @@ use crate::telemetry::record::{
     Text,
 };
 use crate::telemetry::recorder::Recorder;
-use crate::topic::Delivery;
+use crate::topic::{Delivery, Lineage};
 use crate::wasi::Current;
 
 use super::attributes::{bound, merge};
@@ -64,6 +64,8 @@ pub struct RequestScope {
     roots: Option<Roots>,
     /// Calls above this request.
     pub depth: u32,
+    /// The topics of the messages above it.
+    pub lineage: Lineage,
     deadline: Option<Deadline>,
     pub baggage: Baggage,
     /// Attributes that the guest added to the SERVER span.
@@ -115,8 +117,8 @@ impl RequestScope {
         spans: u32,
         budget: Rc<Budget>,
     ) -> Self {
-        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, agent, deadline } =
-            visitor;
+        let Visitor { from, slot, attempt, trace, server, baggage, .. } = visitor;
+        let Visitor { depth, lineage, context, agent, deadline, .. } = visitor;
         Self {
             from,
             slot,
@@ -130,6 +132,7 @@ impl RequestScope {
             server,
             roots: None,
             depth,
+            lineage,
             deadline,
             baggage,
             annotations: Annotations::default(),
@@ -150,6 +153,7 @@ impl RequestScope {
             trace,
             baggage: Baggage::default(),
             depth: 0,
+            lineage: Lineage::default(),
             context: None,
             agent: None,
             deadline: None,
@@ -249,6 +253,7 @@ impl RequestScope {
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,
+            lineage: self.lineage.clone(),
             deadline: self.deadline.map(|deadline| deadline.at),
             hold: Some(hold),
             waiter: None,

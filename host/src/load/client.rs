@@ -22,6 +22,7 @@ use crate::model::{Load, Nanos, ServiceId};
 use crate::rng::Key;
 use crate::sched::Sleep;
 use crate::telemetry::record::{KeyValue, ResourceId};
+use crate::topic::Lineage;
 
 /// Connections that a run's loads have to the ingress at a time, as each carries one request.
 const CONNECTIONS: usize = 256;
@@ -184,6 +185,7 @@ impl Client {
             span: id,
             baggage: Baggage::default(),
             depth: 0,
+            lineage: Lineage::default(),
             deadline: None,
             hold: None,
             waiter: None,

@@ -12,7 +12,7 @@ use crate::bus::Bus;
 use crate::clock;
 use crate::error::quote;
 use crate::model::Nanos;
-use crate::report::words::count;
+use crate::report::words::{count, counted};
 use crate::sched::Sched;
 use crate::topic::Topics;
 
@@ -30,11 +30,15 @@ const STUCK: Nanos = 3_600_000_000_000;
 const AT_MOST: Nanos = 24 * 3_600_000_000_000;
 const FOR_EACH_MESSAGE: Nanos = 60_000_000_000;
 
-/// A run in virtual time that is told to stop lets groups work for this long.
+/// A run in virtual time that is told to stop lets groups work for this long, and longer while requests from
+/// outside are under way.
 const TOLD: Duration = Duration::from_secs(1);
 
 /// Groups that a failure names: those that lag most.
 const GROUPS_AT_MOST: usize = 3;
+
+/// Topics of a ring that a failure names.
+const STEPS_AT_MOST: usize = 6;
 
 /// The end of a run.
 pub struct Drain<'a> {
@@ -85,7 +89,8 @@ impl Drain<'_> {
             let took = self.sched.now() - end;
             if took >= at_most && topics.growth.sent() > sent {
                 let took = clock::show(took);
-                let what = format!("{took} after the last request messages still lead to messages");
+                let ring = self.ring();
+                let what = format!("{took} after the last request messages still go round ({ring})");
                 return Some(self.failure(what));
             }
         }
@@ -93,7 +98,7 @@ impl Drain<'_> {
         None
     }
 
-    /// Waits until messages have led to too many, or somebody cannot wait for groups.
+    /// Waits until messages have led to too many, or somebody cannot wait and only groups still work.
     async fn cut_off(&self) {
         let told = async {
             if !self.is_stop_a_signal || !self.sched.is_virtual() || self.topics().groups().is_empty() {
@@ -101,7 +106,12 @@ impl Drain<'_> {
             }
             // The sender lives as long as the network does.
             self.stop.subscribe().wait_for(|stop| *stop).await.ok();
-            self.network.spawn(async { tokio::time::sleep(TOLD).await }).await.ok();
+            loop {
+                self.network.spawn(async { tokio::time::sleep(TOLD).await }).await.ok();
+                if self.bus.inside() == 0 {
+                    break;
+                }
+            }
         };
         select(pin!(told), pin!(self.topics().growth.over())).await;
     }
@@ -116,8 +126,21 @@ impl Drain<'_> {
                 causes => format!("{} requests and runs of jobs", count(causes)),
             };
             let [sent, most] = [growth.sent(), growth.most()].map(count);
-            self.failure(format!("after {after} {causes} led to {sent} messages, and {most} are the most"))
+            let led = format!("led to {sent} messages that go round ({})", self.ring());
+            self.failure(format!("after {after} {causes} {led}, and {most} are the most"))
         })
+    }
+
+    /// The topics of a ring: `orders -> invoices -> orders`.
+    fn ring(&self) -> String {
+        let topics = self.topics();
+        let name = |topic: &usize| topics.logs()[*topic].borrow().settings.name.clone();
+        let mut steps: Vec<_> = topics.growth.ring().iter().map(name).collect();
+        if steps.len() > STEPS_AT_MOST + 1 {
+            let more = steps.len() - STEPS_AT_MOST;
+            steps.splice(STEPS_AT_MOST / 2..STEPS_AT_MOST / 2 + more, [format!("({more} more)")]);
+        }
+        steps.join(" -> ")
     }
 
     /// `what`, and the groups that are not done.
@@ -128,18 +151,17 @@ impl Drain<'_> {
         left.sort_by_key(|group| std::cmp::Reverse(group.total_lag()));
         for group in left.iter().take(GROUPS_AT_MOST) {
             let topic = &topics.logs()[group.settings.topic].borrow().settings.name;
-            let (lag, name) = (count(group.total_lag()), quote(&group.settings.group));
-            what.push_str(&format!(
-                "; the group {name} has {lag} messages of the topic {} left",
-                quote(topic)
-            ));
+            let (lag, name) = (counted(group.total_lag(), "message"), quote(&group.settings.group));
+            what.push_str(&format!("; the group {name} has {lag} of the topic {} left", quote(topic)));
         }
-        if left.len() > GROUPS_AT_MOST {
-            what.push_str(&format!("; {} other groups have some too", left.len() - GROUPS_AT_MOST));
+        match left.len().saturating_sub(GROUPS_AT_MOST) {
+            0 => {}
+            1 => what.push_str("; 1 other group has some too"),
+            others => what.push_str(&format!("; {others} other groups have some too")),
         }
         Failure {
             what,
-            help: "let a consumer send fewer messages than it takes: simhost check names the ring",
+            help: "let a consumer send fewer messages than it takes, or send to a topic outside of the ring",
         }
     }
 }

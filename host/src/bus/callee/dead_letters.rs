@@ -102,6 +102,7 @@ impl CalleeSide {
     ) -> Message {
         let message = &record.message;
         let settings = &self.host.topics.groups()[group].borrow().settings;
+        let lineage = settings.dead_letter.map(|to| message.lineage.below(to)).unwrap_or_default();
         let mut headers = message.headers.clone();
         let reason = match (processed.outcome, processed.error) {
             (Outcome::Died, _) => "the replica died",
@@ -123,6 +124,7 @@ impl CalleeSide {
             trace: trace.key,
             draws: trace.chance(Purpose::Message, span_id),
             depth,
+            lineage,
         }
     }
 }

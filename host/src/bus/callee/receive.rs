@@ -121,6 +121,9 @@ impl CalleeSide {
         let is_looked_into = self.faults.has(Point::Worker, settings.service) || !guest.releases.is_empty();
         let request = if is_looked_into { as_request(&first.message) } else { Request::default() };
         let depth = delivery.records.iter().map(|record| record.message.depth).max().unwrap_or_default();
+        // One that goes round is enough for what they lead to together.
+        let goes_round = delivery.records.iter().find(|record| record.message.lineage.goes_round());
+        let lineage = goes_round.unwrap_or(first).message.lineage.clone();
         // Without a context the request knows nothing of who has sent the message.
         let knows = is_single && settings.context != MessageContext::None;
         let baggage = if knows { first.message.baggage.clone() } else { Baggage::default() };
@@ -134,6 +137,7 @@ impl CalleeSide {
             client: None,
             baggage,
             depth,
+            lineage,
             deadline: None,
             attempt: delivery.attempt - 1,
             above: None,
@@ -209,6 +213,7 @@ impl CalleeSide {
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
+            lineage: std::mem::take(&mut visit.lineage),
             context: None,
             agent: None,
             deadline: None,

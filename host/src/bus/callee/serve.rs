@@ -137,6 +137,7 @@ impl CalleeSide {
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
+            lineage: std::mem::take(&mut visit.lineage),
             context,
             agent,
             deadline: visit.deadline,

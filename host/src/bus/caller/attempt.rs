@@ -268,6 +268,7 @@ fn visit(
         trace: caller.trace,
         baggage: caller.baggage,
         depth: caller.depth,
+        lineage: caller.lineage,
         attempt,
         above,
         deadline: None,

@@ -31,7 +31,7 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, MetricRecord, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
-use crate::topic::{Delivered, Delivery, Fate, Message, Topics};
+use crate::topic::{Delivered, Delivery, Fate, Lineage, Message, Topics};
 
 /// A world without a bus, with room for one worker.
 pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<Host> {
@@ -160,6 +160,7 @@ impl Fixture {
             server: SpanId(NonZeroU64::MIN),
             baggage: Baggage::default(),
             depth: 0,
+            lineage: Lineage::default(),
             context: None,
             agent: None,
             deadline: None,
@@ -192,6 +193,7 @@ impl Fixture {
             trace: trace.key,
             draws: trace.key,
             depth: 1,
+            lineage: Lineage::default(),
         };
         let delivered =
             |body| Delivered { message: Rc::new(message(body)), published: 0, copy: 0, fate: None };

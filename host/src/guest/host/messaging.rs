@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::telemetry::record::{Attributes, KeyValue, SpanLink, SpanRecord, Status, Text};
-use crate::topic::{Fate, Full, Message, Operation, Receipt, Record, of_message};
+use crate::topic::{Fate, Full, Lineage, Message, Operation, Receipt, Record, of_message};
 use crate::wasi::bill::{self, FUNCTION, MESSAGE};
 
 use super::pairs;
@@ -143,17 +143,20 @@ impl Local {
             _ => return Ok(Some(self.batch(topic, messages, depth, began))),
         };
         let (parent, id) = scope.child();
-        let messages = messages.into_iter().map(|message| message.sent(scope, id, depth)).collect();
+        let lineage = scope.lineage.below(topic);
+        let sent = |message: Unsent| message.sent(scope, id, (depth, &lineage));
+        let messages = messages.into_iter().map(sent).collect();
         Ok(Some(self.begin((topic, operation), messages, (parent, id), Box::default(), began)))
     }
 
     /// Each message has a span of its own, and is linked to that in which all are sent.
     fn batch(&mut self, topic: usize, messages: Vec<Unsent>, depth: u32, began: Nanos) -> (Sending, Key) {
         let mut ready = Vec::with_capacity(messages.len());
+        let lineage = self.scope.as_ref().map(|scope| scope.lineage.below(topic)).unwrap_or_default();
         for message in messages {
             let Some(scope) = &mut self.scope else { continue };
             let (parent, id) = scope.child();
-            let message = message.sent(scope, id, depth);
+            let message = message.sent(scope, id, (depth, &lineage));
             let (created, _) =
                 self.begin((topic, Operation::Create), vec![message], (parent, id), Box::default(), began);
             ready.extend(created.made());
@@ -217,8 +220,8 @@ struct Unsent {
 }
 
 impl Unsent {
-    /// It is sent in the span `id` of a request.
-    fn sent(self, scope: &RequestScope, id: SpanId, depth: u32) -> Message {
+    /// It is sent in the span `id` of a request, with the calls and messages above it, and its lineage.
+    fn sent(self, scope: &RequestScope, id: SpanId, (depth, lineage): (u32, &Lineage)) -> Message {
         let Self { key, headers, body } = self;
         let trace = &scope.trace;
         let (trace_id, flags, trace_state) = (trace.trace_id, trace.flags, trace.trace_state.clone());
@@ -231,6 +234,7 @@ impl Unsent {
             trace: trace.key,
             draws: trace.chance(Purpose::Message, id),
             depth,
+            lineage: lineage.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::ResourceId;
+use crate::topic::Lineage;
 
 use super::Trace;
 use crate::guest::budget::Hold;
@@ -32,6 +33,8 @@ pub struct Caller {
     pub baggage: Baggage,
     /// Calls above this one.
     pub depth: u32,
+    /// The topics of the messages above this call.
+    pub lineage: Lineage,
     /// The instant from which on nobody waits for the caller itself, if it was told so.
     pub deadline: Option<Nanos>,
     /// What the call holds of its worker's budget; none of a client outside.
@@ -76,6 +79,7 @@ pub struct Visitor {
     pub server: SpanId,
     pub baggage: Baggage,
     pub depth: u32,
+    pub lineage: Lineage,
     /// The context that came along; none where it is among the request's headers.
     pub context: Option<SpanContext>,
     /// What the caller's requests call themselves; none where it is among the headers.

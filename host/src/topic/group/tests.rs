@@ -1,7 +1,7 @@
 use std::num::{NonZeroU64, NonZeroU128};
 use std::rc::Rc;
 
-use super::super::{Full, Message, Record};
+use super::super::{Full, Lineage, Message, Record};
 use super::*;
 use crate::context::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::message::Headers;
@@ -61,6 +61,7 @@ fn record(body: &str, now: Nanos) -> Record {
         trace: key,
         draws: key,
         depth: 0,
+        lineage: Lineage::default(),
     };
     Record { message: Rc::new(message), published: now, copy: 0, fate: None }
 }
