@@ -43,8 +43,8 @@ pub struct Group {
     revoked_by: Option<Hold>,
     /// What keeps it from consuming, or has: the last time of each fault.
     holds: Vec<Hold>,
-    /// By partition, what keeps it from its member, or has: the last time.
-    kept: Vec<Option<Hold>>,
+    /// By partition, what keeps it from its member, or has, in the order of time.
+    kept: Vec<Vec<Hold>>,
     /// The fault that has taken the last member away.
     last_by: Option<Absence>,
     pub(super) counts: GroupCounts,
@@ -66,6 +66,8 @@ struct Cursor {
     due: Nanos,
     /// How often the record at `next` was on its way to a member.
     sent: u64,
+    /// How many records from `next` on a member has had.
+    had: u32,
 }
 
 /// What a group does next with a partition.
@@ -91,13 +93,15 @@ pub struct Delivery {
     pub attempt: u32,
     /// How often they were on their way to a member before.
     pub number: u64,
+    /// How many of them, from the first on, a member has had before.
+    pub had: u32,
     epoch: u64,
 }
 
 impl Delivery {
     /// One of these records, from this partition and offset on, that is delivered for the `attempt`-th time.
     pub fn again(records: Vec<Delivered>, (partition, first): (u32, u64), attempt: u32) -> Self {
-        Self { partition, replica: 0, first, records, attempt, number: 0, epoch: 0 }
+        Self { partition, replica: 0, first, records, attempt, number: 0, had: 0, epoch: 0 }
     }
 }
 
@@ -156,7 +160,7 @@ impl Group {
             epoch: 0,
             revoked_by: None,
             holds: Vec::new(),
-            kept: vec![None; partitions as usize],
+            kept: vec![Vec::new(); partitions as usize],
             last_by: None,
             counts: GroupCounts::default(),
         }
@@ -209,7 +213,6 @@ impl Group {
     pub(super) fn next(&mut self, log: &Log, partition: u32, now: Nanos) -> Next {
         self.expire(now);
         self.skip(log, partition);
-        self.attend(partition, now);
         let cursor = self.cursors[partition as usize];
         if cursor.busy.is_some() || cursor.next == cursor.end || self.members.is_empty() {
             return Next::Idle;
@@ -231,9 +234,9 @@ impl Group {
             Err(at) => return Next::At(at),
         };
         let at = &mut self.cursors[partition as usize];
-        (at.busy, at.sent) = (Some(member.replica), cursor.sent + 1);
         let attempt = cursor.failed + 1;
         let count = records.len() as u64;
+        (at.busy, at.sent, at.had) = (Some(member.replica), cursor.sent + 1, cursor.had.max(count as u32));
         self.counts.delivered += count;
         self.counts.redelivered += if attempt > 1 { count } else { 0 };
         Next::Deliver(Delivery {
@@ -243,6 +246,7 @@ impl Group {
             records,
             attempt,
             number: cursor.sent,
+            had: cursor.had,
             epoch: self.epoch,
         })
     }
@@ -332,7 +336,7 @@ impl Group {
             Outcome::Busy(wait) => {
                 counts.delivered -= count;
                 counts.redelivered -= if delivery.attempt > 1 { count } else { 0 };
-                cursor.due = now.saturating_add(wait);
+                (cursor.due, cursor.had) = (now.saturating_add(wait), delivery.had);
                 return Settled::Again;
             }
             Outcome::Done => {
@@ -360,6 +364,9 @@ impl Group {
         self.lag -= count;
         let (next, end) = (delivery.first + count, cursor.end);
         *cursor = Cursor { next, end, ..Cursor::default() };
+        if let Some(last) = delivery.records.last() {
+            self.forget(delivery.partition, last.published);
+        }
         if is_failed { Settled::GivenUp } else { Settled::Done }
     }
 

@@ -1,5 +1,6 @@
 //! Messages that faults strike on their way to their partition, and groups that faults keep from consuming.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::context::SpanContext;
@@ -56,19 +57,25 @@ impl CalleeSide {
     /// A member has messages for the first time, in the CONSUMER span of `site`: tells of those that faults
     /// had struck on their way, or have kept from the group, or from the member of their partition.
     pub(in crate::bus) fn strike_delivery(&self, group: usize, delivery: &Delivery, site: &Site) {
-        if delivery.number > 0 || !self.faults.has_topics() && !self.is_any_mortal {
+        if delivery.had as usize >= delivery.records.len() || !self.faults.has_topics() && !self.is_any_mortal
+        {
             return;
         }
         let group = self.host.topics.groups()[group].borrow();
         let at = (group.settings.topic, delivery.partition);
-        for record in &delivery.records {
+        for record in &delivery.records[delivery.had as usize..] {
             let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
             struck.iter().for_each(|by| self.strike_consumed(*by, at, site, Drawn::Nothing));
-            let kept = group.kept(delivery.partition).filter(|kept| kept.until <= self.now());
-            for hold in group.holds().iter().chain(kept) {
+            let holds = group.holds().iter().chain(group.kept(delivery.partition));
+            // By fault, the window in which it has kept the record first, and for how long it has altogether.
+            let mut keepers: BTreeMap<usize, (u64, Nanos)> = BTreeMap::new();
+            for hold in holds.filter(|hold| hold.until < Nanos::MAX) {
                 let Some(kept) = hold.keeps(record.published) else { continue };
-                self.faults.rules()[hold.fault].acted();
-                self.strike_consumed((hold.fault, hold.window), at, site, Drawn::Delay(kept));
+                keepers.entry(hold.fault).or_insert((hold.window, 0)).1 += kept;
+            }
+            for (fault, (window, kept)) in keepers {
+                self.faults.rules()[fault].acted();
+                self.strike_consumed((fault, window), at, site, Drawn::Delay(kept));
             }
         }
     }
@@ -97,7 +104,7 @@ impl CalleeSide {
                 partitions().for_each(|at| self.strike_kept_at(number, (at, group.next_offset(at)), hold));
             }
             for partition in partitions() {
-                if let Some(kept) = group.kept(partition).filter(|kept| kept.until > now) {
+                for kept in group.kept(partition).iter().filter(|kept| kept.until > now) {
                     self.strike_kept_at(number, (partition, group.first_untouched(partition)), kept);
                 }
             }

@@ -27,6 +27,7 @@ impl Group {
             self.members.push(Member { replica, expires: None, by: None, is_dead: false });
             self.counts.rebalances += 1;
         }
+        self.attend(now);
     }
 
     /// A replica leaves and says so. Partitions are assigned anew.
@@ -36,6 +37,7 @@ impl Group {
         self.members.retain(|member| member.replica != replica || member.is_dead);
         self.counts.rebalances += u64::from(self.members.len() < before);
         self.last_by = None;
+        self.attend(now);
     }
 
     /// A replica's process has died by a fault. Nobody gets its partitions until its session has timed out.
@@ -46,6 +48,7 @@ impl Group {
             (member.is_dead, member.by) = (true, by);
             member.expires.get_or_insert(expires);
         }
+        self.attend(now);
     }
 
     /// A replica's process stands still from now on by a fault: it sends no heartbeats. When its session
@@ -55,6 +58,7 @@ impl Group {
         let expires = now.saturating_add(self.settings.session_timeout);
         let member = self.living(replica).filter(|member| member.expires.is_none())?;
         (member.expires, member.by) = (Some(expires), by);
+        self.attend(now);
         Some(expires)
     }
 
@@ -79,12 +83,13 @@ impl Group {
             .filter(|member| is_over(member) && !member.is_dead)
             .map(|member| member.replica)
             .collect();
-        let before = self.members.len();
-        if let Some(last) = self.members.iter().rfind(|member| is_over(member)) {
-            self.last_by = last.by;
+        let last = self.members.iter().filter(|member| is_over(member)).max_by_key(|member| member.expires);
+        if let Some((at, by)) = last.and_then(|last| Some((last.expires?, last.by))) {
+            self.last_by = by;
+            self.members.retain(|member| !is_over(member));
+            self.counts.rebalances += 1;
+            self.attend(at);
         }
-        self.members.retain(|member| !is_over(member));
-        self.counts.rebalances += u64::from(self.members.len() < before);
         if silent.is_empty() {
             return;
         }

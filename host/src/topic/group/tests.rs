@@ -295,6 +295,37 @@ fn a_second_rebalance_holds_up_what_the_first_does_not_let_go() {
     assert_eq!(pair.group.holds(), [hold(9 * SECOND, 10 * SECOND)]);
 }
 
+#[test]
+fn what_keeps_a_partition_is_known_from_when_its_member_is_away_also_while_a_delivery_is_under_way() {
+    let by = |fault| Some(Absence { fault, window: 1 });
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "a", 0).unwrap();
+    let first = pair.deliver(0, 0);
+    pair.group.silence(0, by(3), SECOND);
+    pair.publish(0, "b", 2 * SECOND).unwrap();
+    assert_eq!(pair.group.first_untouched(0), 1);
+    pair.group.join(0, 5 * SECOND);
+    let kept = |fault, since, until| Hold { fault, window: 1, since: since * SECOND, until: until * SECOND };
+    assert_eq!(pair.group.kept(0), [kept(3, 1, 5)]);
+    pair.group.settle(&first, Outcome::Done, 6 * SECOND);
+    // Another fault takes it away before what the first has kept is done, and for longer than its session.
+    pair.group.silence(0, by(4), 7 * SECOND);
+    assert_eq!(pair.group.members(30 * SECOND), 0);
+    pair.group.join(0, 31 * SECOND);
+    assert_eq!(pair.group.kept(0), [kept(3, 1, 5), kept(4, 7, 31)]);
+    let second = pair.deliver(0, 31 * SECOND);
+    assert_eq!((second.first, second.had), (1, 0));
+    pair.group.settle(&second, Outcome::Busy(0), 31 * SECOND);
+    assert_eq!(pair.group.first_untouched(0), 1, "nobody had it");
+    let again = pair.deliver(0, 31 * SECOND);
+    pair.group.settle(&again, Outcome::Done, 32 * SECOND);
+    assert_eq!(pair.group.kept(0), [kept(3, 1, 5), kept(4, 7, 31)], "later records may have been there");
+    pair.publish(0, "c", 40 * SECOND).unwrap();
+    let last = pair.deliver(0, 40 * SECOND);
+    pair.group.settle(&last, Outcome::Done, 40 * SECOND);
+    assert_eq!(pair.group.kept(0), []);
+}
+
 /// Publishes a record that faults have struck.
 fn publish_struck(pair: &mut Pair, body: &str, now: Nanos, fate: Fate) {
     let record = Record { fate: Some(Rc::new(fate)), ..record(body, now) };

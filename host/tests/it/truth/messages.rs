@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{lines, summary, written};
+use super::{lines, records, summary, written};
 use crate::support::{Topology, guest, schema};
 
 /// The shipped topology of a kind of fault.
@@ -264,11 +264,128 @@ fn messages_wait_for_replicas_that_crash_and_for_those_that_stand_still() {
         [("crash", "restart = \"5s\""), ("pause", ""), ("restart-loop", "up = \"4s\"\ndown = \"3s\"")]
     {
         let when = "when = { at = \"20s\", for = \"5s\" }";
-        let row = told(with_fault(&format!(
-            "kind = \"{kind}\"\n{more}\ntarget = {{ service = \"mailer\" }}\n{when}"
-        )));
-        let (injected, late) = (row["injected"].as_u64().expect("a number"), number(&row, "late"));
-        assert!((15..=late).contains(&injected), "{kind}: {row:#}");
-        assert_eq!(row["deaths"].is_null(), kind == "pause", "{row:#}");
+        let text =
+            with_fault(&format!("kind = \"{kind}\"\n{more}\ntarget = {{ service = \"mailer\" }}\n{when}"));
+        // About twenty come in a second, with a consumer that is idle between them and with a busy one.
+        for work in ["20ms", "150ms"] {
+            let row = told(text.replace("work = \"20ms +/- 5ms\"", &format!("work = \"{work}\"")));
+            let (injected, late) = (row["injected"].as_u64().expect("a number"), number(&row, "late"));
+            assert!((80..=late).contains(&injected), "{kind} with {work}: {row:#}");
+            assert_eq!(row["deaths"].is_null(), kind == "pause", "{row:#}");
+        }
+    }
+}
+
+/// One replica that takes `work` for each message of the only partition, and these tables.
+fn one_mailer(work: &str, faults: &str, load: &str) -> Vec<Value> {
+    let text = format!(
+        "[topology]\nname = \"shop\"\nseed = 5\n[services.shop]\nguest = \"service\"\n\
+         config.place = {{ route = \"POST /orders/{{id}}\", publish = \"orders/{{id}}\" }}\n\
+         [services.mailer]\nguest = \"service\"\nworkers = 1\n\
+         config.mail = {{ topic = \"orders\", work = \"{work}\" }}\n[topics.orders]\npartitions = 1\n\
+         [[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n{faults}\
+         [[load]]\nname = \"visitors\"\nto = \"shop\"\narrivals.constant = \"1/s\"\n{load}\n\
+         request = {{ method = \"POST\", path = \"/orders/1\" }}\n"
+    );
+    let topology = Topology::new("mailer", text);
+    let flags = ["--virtual", "--for", "75s", "--truth", "truth.jsonl", "--show", "none"];
+    topology.run(&flags).success();
+    lines(&written(&topology))
+}
+
+fn fault(name: &str, kind: &str, when: &str) -> String {
+    let target = "target = { service = \"mailer\" }";
+    format!("[[faults]]\nname = \"{name}\"\nkind = \"{kind}\"\n{target}\nwhen = {{ {when} }}\n")
+}
+
+/// The traces of what a fault has struck, and for how long it has kept each: milliseconds.
+fn kept(lines: &[Value], fault: &str) -> Vec<(String, Option<f64>)> {
+    let firings = records(lines, "firing").into_iter().filter(|line| line["fault"] == fault);
+    let trace = |line: &Value| line["trace_id"].as_str().expect("a trace").to_owned();
+    firings.map(|line| (trace(line), line["drawn"]["delay_ms"].as_f64())).collect()
+}
+
+#[test]
+fn messages_behind_one_that_is_being_processed_wait_for_its_replica_too() {
+    // Those of the seconds 21 to 25 come in the pause. The one of second 20 is under way if that takes long.
+    for (work, under_way) in [("900ms", 1), ("20ms", 0)] {
+        let lines = one_mailer(work, &fault("it", "pause", "at = \"20500ms\", for = \"5s\""), "");
+        let kept = kept(&lines, "it");
+        let mut delays: Vec<_> = kept.iter().filter_map(|(_, delay)| *delay).collect();
+        assert_eq!((kept.len() - delays.len(), delays.len()), (under_way, 5), "{kept:?}");
+        delays.sort_by(f64::total_cmp);
+        for (delay, from) in delays.iter().zip([400.0, 1_400.0, 2_400.0, 3_400.0, 4_400.0]) {
+            assert!((from..from + 100.0).contains(delay), "{delays:?}");
+        }
+    }
+}
+
+#[test]
+fn messages_wait_from_the_beginning_of_a_pause_that_outlasts_the_session() {
+    let lines = one_mailer("900ms", &fault("it", "pause", "at = \"20500ms\", for = \"15s\""), "");
+    let kept = kept(&lines, "it");
+    let longest = kept.iter().filter_map(|(_, delay)| *delay).fold(0.0, f64::max);
+    assert!((14_400.0..14_500.0).contains(&longest), "{kept:?}");
+    let traces: std::collections::BTreeSet<_> = kept.iter().map(|(trace, _)| trace).collect();
+    assert_eq!((kept.len(), traces.len()), (16, 16), "{kept:?}");
+}
+
+#[test]
+fn a_message_that_a_pause_without_end_keeps_is_struck_once_wherever_it_was() {
+    let lines = one_mailer("900ms", &fault("it", "pause", "at = \"20500ms\""), "");
+    let row = summary(&lines, "it");
+    let kept = kept(&lines, "it");
+    let traces: std::collections::BTreeSet<_> = kept.iter().map(|(trace, _)| trace).collect();
+    assert_eq!((traces.len(), kept.len() as u64), (kept.len(), number(row, "undone")), "{row:#}");
+    assert_eq!(
+        (&row["injected"], row["causes"]["groups"][0]["failed"].as_u64()),
+        (&json!(55), Some(1)),
+        "{row:#}"
+    );
+}
+
+#[test]
+fn messages_are_struck_by_the_fault_and_the_window_that_keep_them_and_by_none_before() {
+    let crash = |name: &str, at: &str| fault(name, "crash", &format!("at = \"{at}\", for = \"1s\""));
+    let load = "start = \"61s\"\nfor = \"5s\"";
+    let both = crash("first", "10s") + &crash("second", "60s");
+    let lines =
+        one_mailer("20ms", &both.replace("kind = \"crash\"", "kind = \"crash\"\nrestart = \"2s\""), load);
+    let (first, second) = (summary(&lines, "first"), summary(&lines, "second"));
+    assert_eq!((&first["injected"], &second["injected"]), (&json!(0), &json!(5)), "{first:#} {second:#}");
+    assert_eq!(number(second, "late"), 5, "{second:#}");
+    let again = fault("it", "crash", "at = \"10s\", for = \"1s\", every = \"50s\"");
+    let again = again.replace("kind = \"crash\"", "kind = \"crash\"\nrestart = \"2s\"");
+    let lines = one_mailer("20ms", &again, load);
+    // Of a crash itself, no trace is told.
+    let messages = records(&lines, "firing").into_iter().filter(|line| line["trace_id"].is_string());
+    let windows: Vec<_> = messages.map(|line| line["window"].as_u64()).collect();
+    assert_eq!(windows, [Some(2); 5]);
+}
+
+#[test]
+fn the_first_symptom_among_worlds_is_the_first_that_was_due() {
+    let lines = "kind = \"down\"\ntarget = { service = \"mailer\" }\nwhen = { at = \"20s\", for = \"5s\" }";
+    let topology = Topology::new("shards", with_fault(lines));
+    for seed in ["1", "2", "3"] {
+        let flags = [
+            "--virtual",
+            "--for",
+            "30s",
+            "--shards",
+            "2",
+            "--seed",
+            seed,
+            "--truth",
+            "truth.jsonl",
+            "--show",
+            "none",
+        ];
+        topology.run(&flags).success();
+        let lines = super::lines(&written(&topology));
+        let row = summary(&lines, "it");
+        let start = Some(visible(row).0);
+        assert_eq!(row["first_symptom"]["at"].as_f64(), start, "{row:#}");
+        assert_eq!(row["causes"]["groups"][0]["first_visible"]["at"].as_f64(), start, "{row:#}");
     }
 }
