@@ -205,7 +205,7 @@ impl Database {
             return Ok(*temporary);
         }
         let loops = self.loops(statement)?;
-        Ok(*statement.temporary.get_or_init(|| Temporary::of(loops)))
+        Ok(*statement.temporary.get_or_init(|| Temporary::of(statement.text(), loops)))
     }
 
     /// Begins a transaction, READ COMMITTED.

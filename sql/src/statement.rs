@@ -39,8 +39,8 @@ pub(crate) struct Temporary {
 }
 
 impl Temporary {
-    /// Of a plan with these loops.
-    pub(crate) fn of(loops: &[String]) -> Self {
+    /// Of a statement whose plan has these loops.
+    pub(crate) fn of(text: &str, loops: &[String]) -> Self {
         let is_sorted = |line: &str| line.starts_with("USE TEMP B-TREE FOR") && line.ends_with("ORDER BY");
         let is_kept = |line: &str| {
             let line = line.trim_start();
@@ -48,11 +48,37 @@ impl Temporary {
             apart.is_some_and(|name| name != "pg_series")
                 || ["TEMP B-TREE", "LIST SUBQUERY", "AUTOMATIC"].iter().any(|part| line.contains(part))
         };
+        let is_chain = is_chain(text, loops);
         Self {
             sorted: loops.iter().any(|line| is_sorted(line)),
-            others: loops.iter().any(|line| !is_sorted(line) && is_kept(line)),
+            others: loops.iter().enumerate().any(|(at, line)| {
+                !is_sorted(line) && is_kept(line) && !(is_chain && begins_recursion(loops, at))
+            }),
         }
     }
+}
+
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Whether these are the rows of a WITH RECURSIVE, given on one by one.
+fn begins_recursion(loops: &[String], at: usize) -> bool {
+    let is_setup = |next: &String| next.trim_start() == "SETUP" && depth(next) > depth(&loops[at]);
+    loops[at].trim_start().starts_with("CO-ROUTINE ") && loops.get(at + 1).is_some_and(is_setup)
+}
+
+/// Whether its only recursion makes one row at most of each row, and keeps none: nothing is joined, and no
+/// row is looked for among those that were there.
+fn is_chain(text: &str, loops: &[String]) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_uppercase).collect();
+    let all = words.iter().enumerate().filter(|(_, word)| word.contains("UNION"));
+    let keeps_all =
+        all.clone().all(|(at, word)| word == "UNION" && words.get(at + 1).is_some_and(|next| next == "ALL"));
+    let mut steps = loops.iter().enumerate().filter(|(_, line)| line.trim_start() == "RECURSIVE STEP");
+    let (Some((at, step)), None) = (steps.next(), steps.next()) else { return false };
+    let inside = loops[at + 1..].iter().take_while(|line| depth(line) > depth(step)).count();
+    words.iter().any(|word| word == "RECURSIVE") && all.count() == 1 && keeps_all && inside == 1
 }
 
 /// What a statement does.

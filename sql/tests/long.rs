@@ -176,6 +176,11 @@ fn what_one_statement_may_hold_is_bounded_by_its_steps_and_its_longest_row() {
         let few = sql.replace('#', few).replace("FROM t WHERE v ||", "FROM t WHERE id < 9 AND v ||");
         done(execute(&mut database, None, &few));
     }
+    // One row follows from another, and none is kept.
+    let chain = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000) SELECT count(*) FROM n";
+    done(execute(&mut database, None, chain));
+    let kept = chain.replace("UNION ALL", "UNION");
+    assert_eq!(failed(execute(&mut database, None, &kept)).sqlstate, "53200");
     // Of a sorted result no more is kept than what is wanted of it.
     let statement =
         database.prepare("SELECT v FROM t ORDER BY v DESC LIMIT $1 OFFSET $2").expect("it parses");
