@@ -52,7 +52,8 @@ impl Temporary {
         Self {
             sorted: loops.iter().any(|line| is_sorted(line)),
             others: loops.iter().enumerate().any(|(at, line)| {
-                !is_sorted(line) && is_kept(line) && !(is_chain && begins_recursion(loops, at))
+                let is_small = is_chain && begins_recursion(loops, at) || is_list_of_json(loops, at);
+                !is_sorted(line) && is_kept(line) && !is_small
             }),
         }
     }
@@ -66,6 +67,15 @@ fn depth(line: &str) -> usize {
 fn begins_recursion(loops: &[String], at: usize) -> bool {
     let is_setup = |next: &String| next.trim_start() == "SETUP" && depth(next) > depth(&loops[at]);
     loops[at].trim_start().starts_with("CO-ROUTINE ") && loops.get(at + 1).is_some_and(is_setup)
+}
+
+/// Whether these are the values of one JSON text, as an array is: they are no more than the text.
+fn is_list_of_json(loops: &[String], at: usize) -> bool {
+    let mut inside = loops[at + 1..].iter().take_while(|line| depth(line) > depth(&loops[at])).peekable();
+    let is_of_json = |line: &String| {
+        line.trim_start().starts_with("SCAN json_each VIRTUAL") || line.trim_start() == "CREATE BLOOM FILTER"
+    };
+    loops[at].trim_start().starts_with("LIST SUBQUERY") && inside.peek().is_some() && inside.all(is_of_json)
 }
 
 /// Whether its only recursion makes one row at most of each row, and keeps none: nothing is joined, and no

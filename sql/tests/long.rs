@@ -181,6 +181,10 @@ fn what_one_statement_may_hold_is_bounded_by_its_steps_and_its_longest_row() {
     done(execute(&mut database, None, chain));
     let kept = chain.replace("UNION ALL", "UNION");
     assert_eq!(failed(execute(&mut database, None, &kept)).sqlstate, "53200");
+    // An array is no longer than its text.
+    let listed =
+        "SELECT count(*) FROM generate_series(1, 100000) AS g(n) WHERE n::text = ANY('{1,2,3,4,5,6,7,8,9}')";
+    done(execute(&mut database, None, listed));
     // Of a sorted result no more is kept than what is wanted of it.
     let statement =
         database.prepare("SELECT v FROM t ORDER BY v DESC LIMIT $1 OFFSET $2").expect("it parses");

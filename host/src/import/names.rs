@@ -179,7 +179,9 @@ impl Names {
             let Some(topic) = key.topic else { continue };
             let topic = path::slug(self.topics.get(topic));
             let base = format!("{}-{topic}", path.trim_end_matches('/')).trim_end_matches('-').to_owned();
-            let base = if base.starts_with('/') { base } else { format!("/{topic}") };
+            // Behind a parameter a name is a part of the parameter, and no path of its own.
+            let is_plain = base.starts_with('/') && !base.contains(['{', '}', '*']);
+            let base = if is_plain { base } else { format!("/{topic}") };
             let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
             let mut names = iter::once(path.clone()).chain(iter::once(base.clone())).chain(numbered);
             *path = names.find(|name| taken.insert(of(key, name))).expect("numbers do not end");

@@ -114,7 +114,7 @@ impl Grading {
         let (folder, salt) = match &submission.handed {
             Handed::In { folder, salt } => (folder, salt),
             Handed::WithoutSalt => {
-                let outcome = Outcome::nothing("the table of salts has no row for it");
+                let outcome = Outcome::NotGraded("the table of salts has no row for it".to_owned());
                 return Grade { name, max, outcome };
             }
             Handed::Not(why) => return Grade { name, max, outcome: Outcome::nothing(why) },

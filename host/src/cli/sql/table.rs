@@ -29,11 +29,12 @@ pub fn drawn(done: &Done, page: usize, style: Style) -> String {
     let is_number = |at: usize| {
         done.rows.iter().all(|row| matches!(row[at], Value::Int(_) | Value::Float(_) | Value::Null))
     };
+    let numbers: Vec<bool> = (0..heads.len()).map(is_number).collect();
     let line = |cells: &[String]| {
         let padded = cells.iter().enumerate().map(|(at, text)| {
             let text = shorten(text, widths[at], ellipsis);
             let blanks = " ".repeat(widths[at] - width(&text));
-            if is_number(at) { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
+            if numbers[at] { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
         });
         padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned() + "\n"
     };

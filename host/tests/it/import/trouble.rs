@@ -32,6 +32,29 @@ fn what_is_no_file_of_traces_is_refused_with_what_to_name_instead() {
 }
 
 #[test]
+fn messages_and_requests_of_one_name_with_a_parameter_have_paths_of_their_own() {
+    let attribute = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let topic = json!([
+        attribute("messaging.system", "kafka"),
+        attribute("messaging.destination.name", "x"),
+        attribute("messaging.operation.type", "process"),
+    ]);
+    let spans = [("1", "", 5, topic), ("2", "1", 2, json!([]))].map(|(id, parent, kind, attributes)| {
+        json!({
+            "traceId": "00000000000000000000000000000001", "spanId": format!("{id:0>16}"), "kind": kind,
+            "parentSpanId": if parent.is_empty() { String::new() } else { format!("{parent:0>16}") },
+            "name": "POST /b/{id}", "startTimeUnixNano": "1000000000", "endTimeUnixNano": "2000000000",
+            "attributes": attributes,
+        })
+    });
+    let resource = json!({ "attributes": [attribute("service.name", "a")] });
+    let line = json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": spans }] }] });
+    let finished = of(&line.to_string());
+    let sketch = finished.success();
+    assert!(sketch.contains("route = \"POST /x\""), "{sketch}");
+}
+
+#[test]
 fn broken_lines_and_spans_that_cannot_be_used_are_counted() {
     let whole = span("0000000000000001", 2);
     let text = format!("{whole}\nbroken\n{whole}\n{}\n", span("", 2));

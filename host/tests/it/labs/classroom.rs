@@ -36,7 +36,8 @@ fn every_submission_has_a_row_whatever_the_others_are() {
         "--results",
         "results",
     ]);
-    assert_eq!(graded.code, Some(0), "{}", graded.stderr);
+    // One is left to be graded.
+    assert_eq!(graded.code, Some(1), "{}", graded.stderr);
     let table = home.read("grades.csv");
     let rows: Vec<_> = table.lines().collect();
     assert_eq!(rows[0], "folder,score,max,solved,reason");
@@ -46,7 +47,7 @@ fn every_submission_has_a_row_whatever_the_others_are() {
     assert_eq!(rows[4], "\"carol\",0,4,no,\"nothing was handed in\"");
     assert!(rows[5].starts_with("\"eve\",0,4,no,\"") && rows[5].contains("not valid TOML"), "{}", rows[5]);
     assert_eq!(rows[6], "\"mallory\",0,4,no,\"it is a symbolic link, not a folder\"");
-    assert_eq!(rows[7], "\"stranger\",0,4,no,\"the table of salts has no row for it\"");
+    assert_eq!(rows[7], "\"stranger\",,4,,\"not graded: the table of salts has no row for it\"");
     for note in [
         "note: 1 file is not graded, as it is no folder: notes.txt\n",
         "note: 1 submission has no row in names.csv: stranger\n",
