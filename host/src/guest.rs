@@ -165,17 +165,20 @@ impl Worker {
     }
 
     /// What the host may hold for its requests.
+    #[inline]
     pub fn budget(&self) -> Rc<Budget> {
         Rc::clone(&self.store.data().local.get().budget)
     }
 
     /// The request that it is about to serve was brought by this call; none from outside.
+    #[inline]
     pub fn brought(&self, above: Option<Above>) {
         self.store.data().local.get().interfaces.bus.waiter.brought(above);
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds. For the first one the guest also makes
     /// what it tells when it is asked. Where that alone takes most of its time, it gets as much more.
+    #[inline]
     pub fn begin(&mut self, scope: Box<RequestScope>) -> Result<(), GuestFailure> {
         let identity = &self.store.data().local.get().identity;
         let (cpu_time, preparing) = (identity.limits.cpu_time, identity.preparing);

@@ -78,6 +78,7 @@ fn note(store: &StoreContextMut<'_, GuestState>) -> wasmtime::Result<()> {
 }
 
 /// Takes what the guest owes for the host's work from its fuel, on the way back to it.
+#[inline]
 fn pay(mut store: StoreContextMut<'_, GuestState>, paid: impl Fn(&Bill, u64)) -> wasmtime::Result<()> {
     let bill = &store.data().env.bill;
     let owed = bill.settle().saturating_add(CROSSING);

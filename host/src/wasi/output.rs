@@ -90,6 +90,7 @@ impl Output {
     }
 
     /// Forgets what earlier requests complained of.
+    #[inline]
     pub fn begin(&self, records: u32) {
         self.left.set(records);
         self.complaints.borrow_mut().clear();

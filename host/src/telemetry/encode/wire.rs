@@ -306,6 +306,7 @@ impl<R: Encode> Part for Based<'_, R> {
 
 /// `KeyValue`.
 impl Part for KeyValue {
+    #[inline]
     fn put(&self, out: &mut impl Sink) {
         out.text(1, &self.key);
         out.part(2, &self.value);
@@ -314,6 +315,7 @@ impl Part for KeyValue {
 
 /// `AnyValue`, one of whose fields is always there, whatever its value.
 impl Part for Value {
+    #[inline]
     fn put(&self, out: &mut impl Sink) {
         match self {
             Self::Text(text) => TextValue(text).put(out),
@@ -330,6 +332,7 @@ impl Part for Value {
 pub struct TextValue<'a>(pub &'a str);
 
 impl Part for TextValue<'_> {
+    #[inline]
     fn put(&self, out: &mut impl Sink) {
         out.bytes_always(1, self.0.as_bytes());
     }
@@ -339,6 +342,7 @@ impl Part for TextValue<'_> {
 struct IntValue(i64);
 
 impl Part for IntValue {
+    #[inline]
     fn put(&self, out: &mut impl Sink) {
         // int64 on the wire: two's complement, no zigzag.
         out.varint_always(3, self.0.cast_unsigned());
