@@ -62,7 +62,8 @@ pub fn find(world: &World, cell: Cell<'_>, sought: Sought<'_>) -> Result<Option<
 }
 
 /// The trace with the slowest span that a metric is about, with one that failed as most of them do, or with
-/// many of them: whichever shows this metric. Where no span failed, as where only a client gave up, the slowest.
+/// many of them: whichever shows this metric. Where no span failed, as where only a client gave up, the
+/// slowest.
 fn worst(model: &Model, spans: &[SpanRecord], resources: &[Resource], metric: &Metric) -> Option<TraceId> {
     let about = || spans.iter().filter(|span| is_about(span, model, resources, &metric.subject));
     match metric.sign() {
