@@ -56,12 +56,8 @@ pub struct Worker {
     ahead: Rc<Lookahead>,
     /// The engine counts fuel.
     fuel: bool,
-    /// How long it may compute for what it does now.
-    allowed: Nanos,
     /// It has served no request yet.
     is_new: bool,
-    /// What it has computed to answer questions.
-    asked: Nanos,
     /// Given back when the store, with what it has of the engine, is gone.
     _permit: WorkerPermit,
 }
@@ -109,10 +105,7 @@ impl Worker {
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
         };
         match instance {
-            Ok(guest) => {
-                let allowed = identity.limits.cpu_time;
-                Ok(Self { store, guest, cpu, ahead, fuel, allowed, is_new: true, asked: 0, _permit: permit })
-            }
+            Ok(guest) => Ok(Self { store, guest, cpu, ahead, fuel, is_new: true, _permit: permit }),
             Err(error) => Err(failure(&error, store.data())),
         }
     }
@@ -155,13 +148,13 @@ impl Worker {
             in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
         };
         self.store.data().local.get().output.finish();
-        self.asked += self.computed().unwrap_or_else(|| self.cpu.spent());
+        self.cpu.answered(self.computed().unwrap_or_else(|| self.cpu.spent()));
         answer?.map_err(|error| unasked(failure(&error, self.store.data()), &limits))
     }
 
     /// What it has computed to answer questions: nanoseconds.
-    pub const fn asked(&self) -> Nanos {
-        self.asked
+    pub fn asked(&self) -> Nanos {
+        self.cpu.asked()
     }
 
     /// What the host may hold for its requests.
@@ -263,7 +256,7 @@ impl Worker {
     /// fuel is counted.
     pub fn computed(&self) -> Option<Nanos> {
         let left = self.store.get_fuel().ok()?;
-        Some(self.allowed.saturating_sub(left))
+        Some(self.cpu.limit().saturating_sub(left))
     }
 
     /// What the guest has computed for the request, without what makes its process slow: nanoseconds of
@@ -299,7 +292,6 @@ impl Worker {
             local.output.current.set(scope.current());
         }
         local.scope = scope;
-        self.allowed = cpu_time;
         cpu::allow(&mut self.store, self.fuel, cpu_time)
     }
 }

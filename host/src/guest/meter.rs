@@ -20,19 +20,35 @@ pub(super) struct CpuMeter {
     spent: Cell<Duration>,
     /// Since the present turn began.
     turn: Cell<Option<Stopwatch>>,
+    /// What it has computed to answer questions: nanoseconds.
+    asked: Cell<Nanos>,
 }
 
 impl CpuMeter {
     pub const fn new(cpu_time: Nanos, sched: Sched) -> Self {
         let limit = Cell::new(Duration::from_nanos(cpu_time));
         let (spent, turn) = (Cell::new(Duration::ZERO), Cell::new(None));
-        Self { limit, sched, spent, turn }
+        Self { limit, sched, spent, turn, asked: Cell::new(0) }
     }
 
     /// Another request begins, which may compute for `cpu_time`.
     pub fn begin(&self, cpu_time: Nanos) {
         self.limit.set(Duration::from_nanos(cpu_time));
         self.spent.set(Duration::ZERO);
+    }
+
+    /// How long it may compute for what it does now: nanoseconds.
+    pub fn limit(&self) -> Nanos {
+        u64::try_from(self.limit.get().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// It has answered a question, and computed this long for it: nanoseconds.
+    pub fn answered(&self, computed: Nanos) {
+        self.asked.set(self.asked.get().saturating_add(computed));
+    }
+
+    pub const fn asked(&self) -> Nanos {
+        self.asked.get()
     }
 
     /// Polls `future`, keeping the account; where fuel is counted there is no need.

@@ -37,7 +37,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let dead = edges.iter().filter(|edge| edge.is_dead_letter);
     let dead = rings(topics, dead.map(|edge| (edge, 0.0)).collect());
     let all = edges.iter().filter(|edge| edge.factor > 0.0);
-    let growing = rings(topics, all.map(|edge| (edge, edge.factor.ln())).collect());
+    let growing = rings(topics, all.map(|edge| (edge, libm::log(edge.factor))).collect());
     // Those of dead letters alone are among the others.
     let growing = growing.iter().filter(|ring| ring.iter().any(|edge| !edge.is_dead_letter));
     growing.map(|ring| growth(run, ring)).chain(dead.iter().map(|ring| return_of_dead(run, ring))).collect()
@@ -54,7 +54,7 @@ fn edges(run: &Run<'_>, one: &Subscription) -> Vec<Edge> {
         own.or_else(|| service.config.get_full(name))
     };
     let errors = setting("errors").and_then(|(_, _, errors)| parse_share(errors).ok()).unwrap_or(0.0);
-    let given_up = errors.powi(one.retry.attempts.cast_signed());
+    let given_up = libm::pow(errors, one.retry.attempts.into());
     let edge = |to, factor, is_dead_letter, place| Edge {
         from: one.topic,
         to,
@@ -88,7 +88,7 @@ fn table<'a>(service: &'a Service, topic: &str) -> Option<&'a str> {
 
 /// Rings whose weights add up to 0 or more; at least one of each part of the graph that has any. By the
 /// algorithm of Bellman and Ford.
-fn rings<'a>(topics: usize, mut edges: Vec<(&'a Edge, f64)>) -> Vec<Vec<&'a Edge>> {
+fn rings(topics: usize, mut edges: Vec<(&Edge, f64)>) -> Vec<Vec<&Edge>> {
     let mut rings = Vec::new();
     while rings.len() < RINGS_AT_MOST
         && let Some(ring) = ring(topics, &edges)
