@@ -1,7 +1,5 @@
 //! Consumers that send at least as many messages as they get: the run ends all the same, and says why.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use crate::support::{Finished, Topology, interrupt, said};
@@ -151,9 +149,8 @@ fn one_signal_gives_up_no_request_where_groups_have_work_too() {
 fn one_signal_ends_a_run_in_which_messages_lead_to_messages() {
     let topology = shop("50/s", TWICE, 100);
     let mut command = topology.command(&["--virtual", "--for", "10m", "--out", "-", "--show", "summary"]);
-    let began = Instant::now();
     let (finished, _) = interrupt(&mut command);
+    // One that its bound ends fails.
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     said(&finished, &["finishing what is under way", "mailer orders", " left "]);
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
