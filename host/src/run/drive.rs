@@ -89,7 +89,7 @@ impl Drive<'_> {
         };
         (self.drains)();
         let Self { bus, sched, stop, .. } = self;
-        // Who serves is told to stop by the clock as well.
+        // A run that listens is also stopped at the end of its time: there a stop need not be a signal.
         let left = Drain { bus, sched, network, stop, is_stop_a_signal: !is_served, start }.run().await;
         Ok(Driven { replies, loads: going.loads.snapshot(), jobs: going.jobs.snapshot(), left })
     }
