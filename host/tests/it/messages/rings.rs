@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Finished, Topology, interrupt, said};
+use crate::support::{Finished, Topology, interrupt, said, telemetry};
 
 /// `shop` sends one message for each request, and `mailer` does what `mail` says at each message of `orders`.
 fn shop(rate: &str, mail: &str, partitions: u32) -> Topology {
@@ -116,7 +116,8 @@ fn a_backlog_is_worked_off_however_long_that_takes() {
     assert!(seconds(&report, "simulated_ns") > 2_000 * 50 - 50, "{report}");
 }
 
-/// A request that takes the machine more than a second is under way when the signal comes.
+/// Requests that take the machine more than a second each follow each other, so that the signal comes while one
+/// is under way.
 #[test]
 fn one_signal_gives_up_no_request_where_groups_have_work_too() {
     let tables = ["a", "b"].map(|table| {
@@ -132,17 +133,19 @@ fn one_signal_gives_up_no_request_where_groups_have_work_too() {
          [services.mailer]\nguest = \"service\"\nconfig.mail = {{ topic = \"orders\" }}\n\
          [databases.shop]\ntables = \"{}\"\n[topics.orders]\n\
          [[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n\
-         [[load]]\nname = \"one\"\nto = \"front\"\nrequest = {{ path = \"/\" }}\narrivals.constant = \"1/s\"\nfor = \"1s\"\n",
+         [[load]]\nname = \"one\"\nto = \"front\"\nrequest = {{ path = \"/\" }}\narrivals.constant = \"0.05/s\"\n",
         tables.concat()
     );
     let topology = Topology::new("slow", text);
     let mut command = topology.command(&["--virtual", "--for", "8000h", "--out", "-", "--show", "summary"]);
-    // Records leave while the request goes on.
-    let (finished, _) =
-        interrupt(command.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1").env("OTEL_BSP_MAX_QUEUE_SIZE", "1"));
+    let (finished, text) = interrupt(&mut command);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(!finished.stderr.contains("given up"), "{}", finished.stderr);
-    said(&finished, &["front GET /", "mailer orders"]);
+    said(&finished, &["finishing what is under way", "front GET /", "mailer orders"]);
+    // A request has its own span, three for each call, one that sends, and one of the mailer.
+    let spans = telemetry::read(&text);
+    let requests = spans.iter().filter(|span| span.name == "send orders").count();
+    assert!(requests > 0 && spans.len() == 303 * requests, "{requests} requests of {} spans", spans.len());
 }
 
 #[test]
