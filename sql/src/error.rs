@@ -37,6 +37,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// SQLSTATE codes that the engine gives.
 pub mod sqlstate {
+    pub const CARDINALITY: &str = "21000";
     pub const DATA_EXCEPTION: &str = "22000";
     pub const STRING_TOO_LONG: &str = "22001";
     pub const OUT_OF_RANGE: &str = "22003";
@@ -46,6 +47,10 @@ pub mod sqlstate {
     pub const LOGARITHM: &str = "2201E";
     pub const POWER: &str = "2201F";
     pub const DIVISION_BY_ZERO: &str = "22012";
+    pub const FRAME_OFFSET: &str = "22013";
+    pub const NTILE: &str = "22014";
+    pub const INTERVAL_OVERFLOW: &str = "22015";
+    pub const NTH_VALUE: &str = "22016";
     pub const INVALID_CHARACTER: &str = "22021";
     pub const INVALID_PARAMETER: &str = "22023";
     pub const INVALID_ESCAPE: &str = "22025";
@@ -76,6 +81,7 @@ pub mod sqlstate {
     pub const DUPLICATE_TABLE: &str = "42P07";
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INVALID_DEFINITION: &str = "42P17";
+    pub const WINDOWING: &str = "42P20";
     pub const DISK_FULL: &str = "53100";
     pub const OUT_OF_MEMORY: &str = "53200";
     pub const LIMIT: &str = "54000";
@@ -140,6 +146,7 @@ fn known(code: &str) -> Option<&'static str> {
         LOGARITHM,
         POWER,
         DIVISION_BY_ZERO,
+        INTERVAL_OVERFLOW,
         INVALID_CHARACTER,
         INVALID_PARAMETER,
         INVALID_ESCAPE,

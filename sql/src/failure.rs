@@ -81,51 +81,147 @@ fn by_message(message: &str) -> Failure {
     if let Some(name) = behind("no such table:") {
         return Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
     }
-    let by_part = [
-        ("malformed JSON", sqlstate::INVALID_TEXT, "invalid input syntax for type json"),
-        ("integer overflow", sqlstate::OUT_OF_RANGE, "bigint out of range"),
-        (
-            "ON CONFLICT clause does not match",
-            sqlstate::INVALID_COLUMN_REFERENCE,
-            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-        ),
-        ("misuse of aggregate", sqlstate::GROUPING, "aggregate functions are not allowed here"),
-        ("misuse of window function", sqlstate::WRONG_OBJECT, "window functions are not allowed here"),
-        (
-            "do not have the same number of result columns",
-            sqlstate::SYNTAX,
-            "each UNION, INTERSECT or EXCEPT query must have the same number of columns",
-        ),
-        ("columns - expected", sqlstate::SYNTAX, "a subquery has a wrong number of columns"),
-        ("subqueries nested too deep", sqlstate::TOO_COMPLEX, "views and subqueries are nested too deep"),
-        ("too many terms", sqlstate::TOO_COMPLEX, "too many SELECTs in one UNION"),
-        ("Expression tree is too large", sqlstate::TOO_COMPLEX, "an expression is nested too deep"),
-        ("too many columns", sqlstate::TOO_MANY_COLUMNS, "too many columns"),
-        ("LIKE or GLOB pattern too complex", sqlstate::LIMIT, "the pattern of LIKE is too long"),
-        (
-            "non-constant default",
-            sqlstate::NOT_SUPPORTED,
-            "a default that is computed is not supported in ADD COLUMN",
-        ),
-        (
-            "NOT NULL column with default value NULL",
-            sqlstate::NOT_NULL,
-            "the new column contains null values",
-        ),
-        ("no such window", sqlstate::UNDEFINED_OBJECT, "the window does not exist"),
-        (
-            "cannot join using column",
-            sqlstate::UNDEFINED_COLUMN,
-            "a column of USING does not exist on both sides",
-        ),
-        ("circular reference", sqlstate::UNDEFINED_TABLE, "a WITH refers to itself: write WITH RECURSIVE"),
-    ];
-    match by_part.into_iter().find(|(part, ..)| message.contains(part)) {
-        Some((_, code, text)) => Failure::new(code, text),
+    match REFUSALS.iter().find(|refusal| message.contains(refusal.0)) {
+        Some(&(_, code, text, hint)) => Failure::new(code, text).hint(hint),
         None => Failure::new(sqlstate::NOT_SUPPORTED, format!("the engine refuses it: {message}"))
             .hint("write the statement in another way"),
     }
 }
+
+/// A part of a message of SQLite, and the code, the message and the remedy that stand for it.
+type Refusal = (&'static str, &'static str, &'static str, &'static str);
+
+const REFUSALS: [Refusal; 24] = [
+    (
+        "malformed JSON",
+        sqlstate::INVALID_TEXT,
+        "invalid input syntax for type json",
+        "JSON has its keys and texts in double quotes",
+    ),
+    ("integer overflow", sqlstate::OUT_OF_RANGE, "bigint out of range", "calculate with smaller numbers"),
+    (
+        "ON CONFLICT clause does not match",
+        sqlstate::INVALID_COLUMN_REFERENCE,
+        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        "name the columns of a PRIMARY KEY, a UNIQUE or a unique index",
+    ),
+    (
+        "misuse of aggregate",
+        sqlstate::GROUPING,
+        "aggregate functions are not allowed here",
+        "use HAVING, or a subquery that aggregates",
+    ),
+    (
+        "misuse of window function",
+        sqlstate::WINDOWING,
+        "window functions are not allowed here",
+        "calculate it in a subquery, and use its column",
+    ),
+    (
+        "do not have the same number of result columns",
+        sqlstate::SYNTAX,
+        "each UNION, INTERSECT or EXCEPT query must have the same number of columns",
+        "select as many columns in each of them",
+    ),
+    (
+        "all VALUES must have the same number of terms",
+        sqlstate::SYNTAX,
+        "VALUES lists must all be the same length",
+        "give each row as many values",
+    ),
+    (
+        "columns - expected",
+        sqlstate::SYNTAX,
+        "a subquery has a wrong number of columns",
+        "select as many columns as it is compared with",
+    ),
+    (
+        "row value misused",
+        sqlstate::SYNTAX,
+        "a row of several values cannot stand here",
+        "compare rows with rows: (a, b) = (1, 2); elsewhere name one value",
+    ),
+    (
+        "subqueries nested too deep",
+        sqlstate::TOO_COMPLEX,
+        "views and subqueries are nested too deep",
+        "use fewer of them inside of one another",
+    ),
+    ("too many terms", sqlstate::TOO_COMPLEX, "too many SELECTs in one UNION", "use VALUES, or IN (…)"),
+    (
+        "Expression tree is too large",
+        sqlstate::TOO_COMPLEX,
+        "an expression is nested too deep",
+        "use fewer operators and parentheses inside of one another",
+    ),
+    ("too many columns", sqlstate::TOO_MANY_COLUMNS, "too many columns", "name the columns that you need"),
+    (
+        "LIKE or GLOB pattern too complex",
+        sqlstate::LIMIT,
+        "the pattern of LIKE is too long",
+        "look for a shorter text",
+    ),
+    (
+        "non-constant default",
+        sqlstate::NOT_SUPPORTED,
+        "a default that is computed is not supported in ADD COLUMN",
+        "add the column without it, and fill it by UPDATE; or write it in CREATE TABLE",
+    ),
+    (
+        "NOT NULL column with default value NULL",
+        sqlstate::NOT_NULL,
+        "the new column contains null values",
+        "give the column a DEFAULT",
+    ),
+    (
+        "no such window",
+        sqlstate::UNDEFINED_OBJECT,
+        "the window does not exist",
+        "define it in a WINDOW clause",
+    ),
+    (
+        "cannot join using column",
+        sqlstate::UNDEFINED_COLUMN,
+        "a column of USING does not exist on both sides",
+        "write ON a.x = b.y",
+    ),
+    (
+        "circular reference",
+        sqlstate::UNDEFINED_TABLE,
+        "a WITH refers to itself: write WITH RECURSIVE",
+        "or name a table",
+    ),
+    (
+        "BY term out of range",
+        sqlstate::INVALID_COLUMN_REFERENCE,
+        "ORDER BY or GROUP BY position is not in select list",
+        "columns are numbered from 1",
+    ),
+    (
+        "to nth_value must be",
+        sqlstate::NTH_VALUE,
+        "argument of nth_value must be greater than zero",
+        "rows are numbered from 1",
+    ),
+    (
+        "argument of ntile must be",
+        sqlstate::NTILE,
+        "argument of ntile must be greater than zero",
+        "give the number of groups, from 1",
+    ),
+    (
+        "offset must be a non-negative",
+        sqlstate::FRAME_OFFSET,
+        "frame starting or ending offset must not be negative",
+        "give a number from 0, and turn PRECEDING and FOLLOWING around",
+    ),
+    (
+        "requires one ORDER BY expression",
+        sqlstate::WINDOWING,
+        "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
+        "order the window by one number, or use ROWS",
+    ),
+];
 
 /// The failure of a constraint with PostgreSQL's message and the name of the constraint.
 ///

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Error};
 use crate::bounds::{JSON_BYTES_PER_STEP, STEPS_PER_JSON};
 use crate::error::{Failure, Result, sqlstate};
 use crate::state::Shared;
-use crate::types::{Type, convert};
+use crate::types::{Type, convert, text};
 use crate::value::Value;
 
 /// A connection that gets functions.
@@ -43,6 +43,12 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     pure(connection, "pg_read", 1, move |args| {
         let bytes = args[0].weight() / JSON_BYTES_PER_STEP;
         charged.take(STEPS_PER_JSON + bytes as u64).map(|()| args[0].clone())
+    })?;
+    pure(connection, "pg_json_at", 1, |args| {
+        Ok(Value::Text(match &args[0] {
+            Value::Int(at) => format!("${}", json_step(&at.to_string())),
+            key => format!("$.\"{}\"", text(key.clone())),
+        }))
     })?;
     pure(connection, "pg_array", 2, |args| match args {
         [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
@@ -142,6 +148,15 @@ fn json(value: &Value) -> String {
             quoted + "\""
         }
         Value::Bytes(_) => "null".to_owned(),
+    }
+}
+
+/// A step of a path of JSON as SQLite reads it: a key, or a place in a list, from its end if it is negative.
+pub(crate) fn json_step(step: &str) -> String {
+    match step.parse::<i64>() {
+        Ok(at) if at < 0 => format!("[#{at}]"),
+        Ok(at) => format!("[{at}]"),
+        Err(_) => format!(".\"{step}\""),
     }
 }
 

@@ -1,111 +1,26 @@
 //! A statement as text: its tokens, what it is called in a span, and how it reads without its values.
 
-use sqlparser::ast;
+mod parse;
+
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::bounds::{Bounds, SUMMARY_CHARACTERS};
+use crate::bounds::SUMMARY_CHARACTERS;
 use crate::error::{Failure, Result, sqlstate};
+
+pub(crate) use parse::{SYMMETRIC, parse};
 
 /// The tokens of `text`, white space and comments included.
 pub(crate) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>> {
     if text.contains('\0') {
-        return Err(Failure::new(sqlstate::SYNTAX, "a statement cannot hold the character NUL"));
+        return Err(Failure::new(sqlstate::SYNTAX, "a statement cannot hold the character NUL")
+            .hint("give such bytes as a parameter of type bytea"));
     }
     let dialect = PostgreSqlDialect {};
     Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
         Failure::new(sqlstate::SYNTAX, error.message).at(error.location.line, error.location.column)
     })
-}
-
-/// The one statement of `tokens`; `schema` allows more bytes.
-pub(crate) fn parse(tokens: Vec<TokenWithSpan>, bounds: &Bounds) -> Result<ast::Statement> {
-    within_depth(&tokens, bounds)?;
-    let empty = || Failure::new(sqlstate::SYNTAX, "the statement is empty").hint("write one statement");
-    let last = tokens.iter().rev().find(|token| !is_blank(&token.token)).ok_or_else(empty)?.span.start;
-    let dialect = PostgreSqlDialect {};
-    let mut parser =
-        Parser::new(&dialect).with_recursion_limit(bounds.depth).with_tokens_with_locations(tokens);
-    while parser.consume_token(&Token::SemiColon) {}
-    if parser.peek_token().token == Token::EOF {
-        return Err(empty());
-    }
-    let statement = parser.parse_statement().map_err(|error| syntax(error, (last.line, last.column)))?;
-    while parser.consume_token(&Token::SemiColon) {}
-    let next = parser.peek_token();
-    if next.token == Token::EOF {
-        return Ok(statement);
-    }
-    let place = next.span.start;
-    let failure = if begins_statement(&next.token) {
-        Failure::new(sqlstate::SYNTAX, "cannot insert multiple commands into a prepared statement")
-            .hint("send one statement at a time")
-    } else {
-        Failure::new(sqlstate::SYNTAX, format!("syntax error at or near \"{}\"", next.token))
-    };
-    Err(failure.at(place.line, place.column))
-}
-
-fn is_blank(token: &Token) -> bool {
-    matches!(token, Token::Whitespace(_) | Token::SemiColon | Token::EOF)
-}
-
-fn begins_statement(token: &Token) -> bool {
-    matches!(token, Token::Word(Word { keyword, .. }) if OPERATIONS.contains(keyword))
-}
-
-/// Refuses chains of operators that would be nested too deep for the stack: a parser makes a tree of
-/// `1 + 1 + 1 …` that is as deep as it is long.
-fn within_depth(tokens: &[TokenWithSpan], bounds: &Bounds) -> Result<()> {
-    let mut levels = vec![0_usize];
-    let mut sum = 0;
-    for token in tokens {
-        match &token.token {
-            Token::Whitespace(_) => continue,
-            Token::LParen | Token::LBracket => levels.push(0),
-            Token::RParen | Token::RBracket if levels.len() > 1 => {
-                sum -= levels.pop().unwrap_or_default();
-            }
-            Token::Comma | Token::SemiColon => {
-                if let Some(level) = levels.last_mut() {
-                    sum -= std::mem::take(level);
-                }
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(level) = levels.last_mut() {
-            *level += 1;
-        }
-        sum += 1;
-        if sum > bounds.chain_tokens {
-            let place = token.span.start;
-            let message = format!("an expression has more than {} tokens", bounds.chain_tokens);
-            return Err(Failure::new(sqlstate::TOO_COMPLEX, message)
-                .hint("use IN (…), = ANY($1) or a join in place of a long chain")
-                .at(place.line, place.column));
-        }
-    }
-    Ok(())
-}
-
-/// A parser's error: `… at Line: 1, Column: 8`, or `found: EOF`.
-fn syntax(error: ParserError, end: (u64, u64)) -> Failure {
-    let text = match error {
-        ParserError::RecursionLimitExceeded => {
-            return Failure::new(sqlstate::TOO_COMPLEX, "the statement is nested too deep")
-                .hint("use fewer parentheses and subqueries inside of one another");
-        }
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
-    };
-    let Some((message, place)) = text.rsplit_once(" at Line: ") else {
-        return Failure::new(sqlstate::SYNTAX, format!("syntax error: {text}")).at(end.0, end.1);
-    };
-    let mut numbers = place.split(", Column: ").map(|number| number.trim().parse().unwrap_or(0));
-    let (line, column) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    Failure::new(sqlstate::SYNTAX, format!("syntax error: {message}")).at(line, column)
 }
 
 /// The words that stand in a summary.

@@ -3,7 +3,13 @@
 //! They are stored as text in one format, so that their order as text is their order in time for years 0001
 //! to 9999.
 
+mod interval;
+
+use std::ops::RangeInclusive;
+
 use crate::error::{Failure, Result, sqlstate};
+
+pub(crate) use interval::Interval;
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;
@@ -82,46 +88,83 @@ pub(crate) fn timestamp_text(micros: i64, zone: bool) -> String {
 pub(crate) fn parse_timestamp(text: &str, kind: &str, zone: bool) -> Result<i64> {
     let invalid = || invalid(kind, text);
     let trimmed = text.trim();
-    let (date, rest) = trimmed.split_at_checked(10).ok_or_else(invalid)?;
+    let (date, clock) = match trimmed.split_once(['T', 't', ' ']) {
+        Some((date, clock)) => (date, Some(clock.trim_start())),
+        None => (trimmed, None),
+    };
     let mut parts = date.splitn(3, '-');
-    let mut part = |digits: usize| number(parts.next(), digits).ok_or_else(invalid);
-    let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+    let mut part = |digits: RangeInclusive<usize>| number(parts.next(), digits).ok_or_else(invalid);
+    let (year, month, day) = (part(4..=4)?, part(1..=2)?, part(1..=2)?);
     if !(1..=12).contains(&month) || !(1..=days_of_month(year, month)).contains(&day) || year == 0 {
-        let message = format!("date/time field value out of range: \"{text}\"");
-        return Err(Failure::new(sqlstate::DATETIME_OVERFLOW, message));
+        return Err(out_of_range(text));
     }
     let midnight = days(year, month, day) * DAY;
-    if rest.is_empty() {
-        return Ok(midnight);
-    }
-    let clock = rest.strip_prefix(['T', ' ']).ok_or_else(invalid)?;
+    let Some(clock) = clock else { return Ok(midnight) };
+    let utc = ["UTC", "GMT"].into_iter().find_map(|name| clock.strip_suffix(name));
     let (time, offset) = match clock.find(['Z', 'z', '+', '-']) {
-        Some(at) => (clock[..at].trim_end(), parse_offset(&clock[at..]).ok_or_else(invalid)?),
+        _ if utc.is_some() => (utc.unwrap_or_default(), 0),
+        Some(at) => (&clock[..at], parse_offset(&clock[at..]).ok_or_else(invalid)?),
         None => (clock, 0),
     };
-    let time = parse_time(time).ok_or_else(invalid)?;
-    Ok(midnight + time - if zone { offset } else { 0 })
+    let moment = midnight + time_of_day(time.trim_end(), text, kind)? - if zone { offset } else { 0 };
+    if (1..=9_999).contains(&Civil::of(moment).year) { Ok(moment) } else { Err(out_of_range(text)) }
 }
 
 pub(crate) fn invalid(kind: &str, text: &str) -> Failure {
-    Failure::new(sqlstate::INVALID_DATETIME, format!("invalid input syntax for type {kind}: \"{text}\""))
+    let hint = match kind {
+        "interval" => "write it as '1 day 02:00:00', '90 minutes' or 'P1DT2H'",
+        "date" => "write it as '2026-01-31'",
+        "time without time zone" => "write it as '12:30:05'",
+        _ => "write it as '2026-01-31 12:30:05', with +01 behind it for another time zone",
+    };
+    let message = format!("invalid input syntax for type {kind}: \"{text}\"");
+    Failure::new(sqlstate::INVALID_DATETIME, message).hint(hint)
 }
 
-/// `12:30`, `12:30:05` or `12:30:05.25`, as microseconds since midnight.
-pub(crate) fn parse_time(text: &str) -> Option<i64> {
-    let mut parts = text.splitn(3, ':');
-    let hours = number(parts.next(), 2)?;
-    let minutes = number(parts.next(), 2)?;
-    let (seconds, micros) = match parts.next() {
-        None => (0, 0),
-        Some(seconds) => {
-            let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
-            let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
-            (number(Some(whole), 2)?, number(Some(&digits), 6)?)
-        }
-    };
-    let valid = hours < 24 && minutes < 60 && seconds < 60;
-    valid.then(|| ((hours * 60 + minutes) * 60 + seconds) * SECOND + micros)
+fn out_of_range(text: &str) -> Failure {
+    let message = format!("date/time field value out of range: \"{text}\"");
+    Failure::new(sqlstate::DATETIME_OVERFLOW, message)
+        .hint("write a day of the calendar, from year 0001 to 9999, and hours up to 24:00:00")
+}
+
+/// `12:30`, `12:30:05` or `12:30:05.25` as microseconds since midnight; `whole` and `kind` are for messages.
+pub(crate) fn time_of_day(text: &str, whole: &str, kind: &str) -> Result<i64> {
+    let clock = Clock::parse(text, 2).ok_or_else(|| invalid(kind, whole))?;
+    let micros = clock.micros();
+    if clock.minutes < 60 && clock.seconds <= 60 && micros <= DAY {
+        Ok(micros)
+    } else {
+        Err(out_of_range(whole))
+    }
+}
+
+/// Hours, minutes and seconds, as they are written.
+struct Clock {
+    hours: i64,
+    minutes: i64,
+    seconds: i64,
+    micros: i64,
+}
+
+impl Clock {
+    fn parse(text: &str, digits_of_hours: usize) -> Option<Self> {
+        let mut parts = text.splitn(3, ':');
+        let hours = number(parts.next(), 1..=digits_of_hours)?;
+        let minutes = number(parts.next(), 1..=2)?;
+        let Some(seconds) = parts.next() else { return Some(Self { hours, minutes, seconds: 0, micros: 0 }) };
+        let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+        let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+        Some(Self {
+            hours,
+            minutes,
+            seconds: number(Some(whole), 1..=2)?,
+            micros: number(Some(&digits), 6..=6)?,
+        })
+    }
+
+    fn micros(&self) -> i64 {
+        ((self.hours * 60 + self.minutes) * 60 + self.seconds) * SECOND + self.micros
+    }
 }
 
 /// `Z`, `+01`, `+0100` or `-01:30`, in microseconds.
@@ -132,14 +175,14 @@ fn parse_offset(text: &str) -> Option<i64> {
     let (sign, digits) = text.split_at_checked(1)?;
     let digits = digits.replace(':', "");
     let (hours, minutes) = digits.split_at_checked(2)?;
-    let minutes = if minutes.is_empty() { 0 } else { number(Some(minutes), 2)? };
-    let offset = (number(Some(hours), 2)? * 60 + minutes) * 60 * SECOND;
+    let minutes = if minutes.is_empty() { 0 } else { number(Some(minutes), 2..=2)? };
+    let offset = (number(Some(hours), 2..=2)? * 60 + minutes) * 60 * SECOND;
     Some(if sign == "-" { -offset } else { offset })
 }
 
-fn number(text: Option<&str>, digits: usize) -> Option<i64> {
+fn number(text: Option<&str>, digits: RangeInclusive<usize>) -> Option<i64> {
     let text = text?;
-    let valid = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if valid { text.parse().ok() } else { None }
 }
 
@@ -195,93 +238,18 @@ pub(crate) fn extract(field: &str, micros: i64) -> Option<f64> {
     })
 }
 
-/// An interval: months, days and microseconds are kept apart, because neither has a fixed length.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Interval {
-    pub months: i64,
-    pub days: i64,
-    pub micros: i64,
-}
-
-impl Interval {
-    /// `1 day 2 hours`, `90 minutes`, `01:30:00`, `-1 month`, `2 weeks ago`.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let failure = || invalid("interval", text);
-        let mut words: Vec<&str> = text.split_whitespace().collect();
-        let ago = words.last() == Some(&"ago");
-        if ago {
-            words.pop();
-        }
-        let mut interval = Self::default();
-        let mut words = words.into_iter().peekable();
-        if words.peek().is_none() {
-            return Err(failure());
-        }
-        while let Some(word) = words.next() {
-            if word.contains(':') {
-                let (negative, clock) = (word.starts_with('-'), word.trim_start_matches(['-', '+']));
-                let time = parse_time(clock).ok_or_else(failure)?;
-                interval.micros += if negative { -time } else { time };
-                continue;
-            }
-            // `1day` and `1 day`.
-            let end = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
-            let (amount, unit) = word.split_at(end);
-            let amount: f64 = amount.parse().map_err(|_| failure())?;
-            let unit = if unit.is_empty() { words.next().ok_or_else(failure)? } else { unit };
-            interval.add_unit(amount, unit).ok_or_else(failure)?;
-        }
-        Ok(if ago { interval.times(-1.0) } else { interval })
-    }
-
-    fn add_unit(&mut self, amount: f64, unit: &str) -> Option<()> {
-        if !amount.is_finite() || amount.abs() > 1e9 {
-            return None;
-        }
-        let unit = unit.to_ascii_lowercase();
-        let unit = if unit.len() > 3 { unit.trim_end_matches('s') } else { &unit };
-        let micros = |size: i64| (amount * size as f64) as i64;
-        match unit {
-            "year" | "y" | "yr" => self.months += (amount * 12.0) as i64,
-            "month" | "mon" => {
-                self.months += amount as i64;
-                self.days += ((amount - libm::trunc(amount)) * 30.0) as i64;
-            }
-            "week" | "w" => self.add_days(amount * 7.0),
-            "day" | "d" => self.add_days(amount),
-            "hour" | "h" | "hr" => self.micros += micros(3_600 * SECOND),
-            "minute" | "m" | "min" => self.micros += micros(60 * SECOND),
-            "second" | "s" | "sec" => self.micros += micros(SECOND),
-            "millisecond" | "ms" => self.micros += micros(1_000),
-            "microsecond" | "us" => self.micros += micros(1),
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn add_days(&mut self, amount: f64) {
-        self.days += amount as i64;
-        self.micros += ((amount - libm::trunc(amount)) * DAY as f64) as i64;
-    }
-
-    pub(crate) fn times(self, factor: f64) -> Self {
-        let mut product = Self { months: (self.months as f64 * factor) as i64, ..Self::default() };
-        product.add_days(self.days as f64 * factor);
-        product.micros += (self.micros as f64 * factor) as i64;
-        product
-    }
-
-    /// The moment that lies this much later: the last day of a month that is too short.
-    pub(crate) fn after(self, micros: i64) -> Option<i64> {
-        let civil = Civil::of(micros);
-        let months = (civil.year * 12 + civil.month - 1).checked_add(self.months)?;
-        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-        if !(1..=9_999).contains(&year) {
-            return None;
-        }
-        let day = civil.day.min(days_of_month(year, month));
-        let moved = Civil { year, month, day, rest: civil.rest }.micros();
-        let moved = moved.checked_add(self.days.checked_mul(DAY)?)?.checked_add(self.micros)?;
-        (1..=9_999).contains(&Civil::of(moved).year).then_some(moved)
-    }
+/// A part of the time between two moments, which has days and a time.
+pub(crate) fn extract_between(field: &str, micros: i64) -> Option<f64> {
+    let rest = micros % DAY;
+    Some(match field {
+        "epoch" => micros as f64 / SECOND as f64,
+        "day" => (micros / DAY) as f64,
+        "hour" => (rest / (3_600 * SECOND)) as f64,
+        "minute" => (rest / (60 * SECOND) % 60) as f64,
+        "second" => (rest % (60 * SECOND)) as f64 / SECOND as f64,
+        "milliseconds" | "millisecond" => (rest % (60 * SECOND)) as f64 / 1_000.0,
+        "microseconds" | "microsecond" => (rest % (60 * SECOND)) as f64,
+        "year" | "quarter" | "month" | "decade" | "century" => 0.0,
+        _ => return None,
+    })
 }

@@ -9,13 +9,17 @@ mod from;
 mod group;
 mod infer;
 mod insert;
+mod interval;
+mod json;
 mod operator;
 mod order;
 mod predicate;
 mod query;
 mod relation;
 mod row_lock;
+mod set;
 mod size;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -65,10 +69,21 @@ pub(crate) struct Run {
     /// It inserts one row and does nothing else: what is too long for it is found before it has changed
     /// anything.
     pub inserts_one: bool,
+    /// Its ON CONFLICT DO UPDATE may meet a row that the statement has inserted or changed already, and fails
+    /// then.
+    pub strikes_once: bool,
     /// The parameters that are a LIMIT or an OFFSET.
     pub limits: Vec<(usize, Rows)>,
     /// The LIMIT and the OFFSET of a result that is sorted: SQLite keeps no more of its rows.
     pub first: Option<Vec<First>>,
+}
+
+impl Run {
+    /// The table that it changes, if it changes one.
+    pub(crate) fn changed(&self) -> Option<&str> {
+        let mut changed = self.tables.iter().filter(|(_, mode)| **mode == TableMode::RowExclusive);
+        changed.next().map(|(name, _)| name.as_str())
+    }
 }
 
 /// What a number of rows says.
@@ -124,12 +139,16 @@ pub(crate) struct Translator<'a> {
     windows: Vec<Vec<(String, usize)>>,
     /// Common table expressions, the innermost last.
     ctes: Vec<Cte>,
+    /// The types that the columns of the SELECT or VALUES have that is written next, if it is a part of a
+    /// UNION, INTERSECT or EXCEPT.
+    wanted: Option<Vec<Type>>,
     row_lock: Option<RowLock>,
     limits: Vec<(usize, Rows)>,
     first: Option<Vec<First>>,
     /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
     changes_rows: bool,
     inserts_one: bool,
+    strikes_once: bool,
     /// It writes a RETURNING.
     returning: bool,
     /// It writes a `count(*)` that SQLite would take from the pages of a table, without reading its rows.
@@ -250,11 +269,13 @@ impl<'a> Translator<'a> {
             aliases: Vec::new(),
             windows: Vec::new(),
             ctes: Vec::new(),
+            wanted: None,
             row_lock: None,
             limits: Vec::new(),
             first: None,
             changes_rows: false,
             inserts_one: false,
+            strikes_once: false,
             returning: false,
             counts_rows: false,
         }
@@ -315,6 +336,7 @@ impl<'a> Translator<'a> {
             strength,
             writes: self.changes_rows,
             inserts_one: self.inserts_one,
+            strikes_once: self.strikes_once,
             limits: self.limits,
             first: self.first,
         })

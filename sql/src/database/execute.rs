@@ -146,11 +146,11 @@ impl Database {
         let others = self.shared.lock().locks.held_by_others(transaction);
         let wanted = transaction.filter(|_| has_images || run.writes);
         // A statement alone needs a transaction of SQLite only if others may be in its way.
-        let scratch = transaction.is_none() && run.writes && others;
+        let scratch = transaction.is_none() && run.writes && (others || run.strikes_once);
         // Others may be in its way, or it has to run again; what the transaction wrote before stays.
         let mark = wanted.is_some() && run.writes && (others || has_images && !run.inserts_one);
         self.moved = 0;
-        let watching = run.writes && (transaction.is_some() || others);
+        let watching = run.writes && (transaction.is_some() || others || run.strikes_once);
         let undo = Undo { scratch, mark };
         let attempt = Attempt { statement, run, values: &values, call, watching, wanted, has_images, undo };
         if let Err(failure) = self.stand_ready(&attempt) {
@@ -191,6 +191,17 @@ impl Database {
         }
         let mut wrote = std::mem::take(&mut self.shared.lock().wrote);
         wrote.sort_unstable();
+        if run.strikes_once
+            && let Some(table) = run.changed().and_then(|name| self.number(name))
+            && wrote.windows(2).any(|pair| {
+                let [a, b] = [pair[0], pair[1]];
+                a.table == table && (a.table, a.rowid) == (b.table, b.rowid)
+            })
+        {
+            let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+            let hint = "ensure that no rows of one INSERT have the same key";
+            return Err(Failure::new(sqlstate::CARDINALITY, message).hint(hint));
+        }
         wrote.dedup_by_key(|written| (written.table, written.rowid));
         let mut keys = Vec::new();
         if transaction.is_some() || others {
@@ -222,9 +233,8 @@ impl Database {
         match undone {
             Ok(()) if !by.is_empty() => self.blocked(transaction, by, work),
             _ => {
-                let mut changed = run.tables.iter().filter(|(_, mode)| **mode == TableMode::RowExclusive);
-                let changed = changed.next().map(|(name, _)| name.as_str());
-                self.failed(transaction, failure::named(failure, &self.catalogue, changed), work)
+                let failure = failure::named(failure, &self.catalogue, run.changed());
+                self.failed(transaction, failure, work)
             }
         }
     }

@@ -30,6 +30,10 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     pure(connection, "pg_div", 2, |args| {
         divided(args, |a, b| a.checked_div(b).ok_or_else(|| out_of_range("bigint")), |a, b| a / b)
     })?;
+    pure(connection, "pg_quotient", 2, |args| {
+        let whole = |a: i64, b: i64| a.checked_div(b).ok_or_else(|| out_of_range("bigint"));
+        divided(args, whole, |a, b| libm::trunc(a / b))
+    })?;
     pure(connection, "pg_mod", 2, |args| divided(args, |a, b| Ok(a.wrapping_rem(b)), libm::fmod))?;
     pure(connection, "pg_power", 2, |args| finite(libm::pow(number(&args[0])?, number(&args[1])?)))?;
     pure(connection, "pg_sqrt", 1, |args| {

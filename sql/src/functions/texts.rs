@@ -1,6 +1,6 @@
 //! Texts: characters of Unicode in place of ASCII, and bounds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Functions, pure};
 use crate::error::{Failure, Result, sqlstate};
@@ -40,6 +40,11 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
     pure(connection, "pg_split_part", 3, |args| split_part(&of(args, 0), &of(args, 1), whole(args, 2)?))?;
     pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&of(args, 1)))))?;
     pure(connection, "pg_replace", 3, move |args| replaced(&of(args, 0), &of(args, 1), &of(args, 2), most))?;
+    pure(connection, "pg_translate", 3, move |args| {
+        let translated = translated(&of(args, 0), &of(args, 1), &of(args, 2));
+        within(translated.len(), most)?;
+        Ok(Value::Text(translated))
+    })?;
     pure(connection, "pg_strpos", 2, |args| {
         let (text, wanted) = (of(args, 0), of(args, 1));
         let at = text.find(&wanted).map(|at| text[..at].chars().count() as i64 + 1);
@@ -149,6 +154,17 @@ fn replaced(text: &str, from: &str, to: &str, most: usize) -> Result<Value> {
     let count = text.matches(from).count();
     within(text.len() - count * from.len() + count.saturating_mul(to.len()), most)?;
     Ok(Value::Text(text.replace(from, to)))
+}
+
+/// Each character of `from` as that of `to` at its place; without it, if there is none.
+fn translated(text: &str, from: &str, to: &str) -> String {
+    let mut letters: BTreeMap<char, Option<char>> = BTreeMap::new();
+    let mut to = to.chars();
+    for letter in from.chars() {
+        let other = to.next();
+        letters.entry(letter).or_insert(other);
+    }
+    text.chars().filter_map(|letter| letters.get(&letter).copied().unwrap_or(Some(letter))).collect()
 }
 
 /// The text without these characters, else blanks, at its ends.

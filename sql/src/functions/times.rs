@@ -2,7 +2,9 @@
 
 use super::{Functions, VARYING, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
-use crate::time::{DAY, Interval, SECOND, date_text, extract, parse_timestamp, timestamp_text, truncate};
+use crate::time::{
+    DAY, Interval, SECOND, date_text, extract, extract_between, parse_timestamp, timestamp_text, truncate,
+};
 use crate::types::{Type, text};
 use crate::value::Value;
 
@@ -44,6 +46,11 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
         Ok(Value::Text(timestamp_text(micros as i64, true)))
     })?;
     pure(connection, "pg_shift", 4, shift)?;
+    pure(connection, "pg_between", 3, |args| {
+        let field = part(args);
+        let apart = micros(&text(args[1].clone()))? - micros(&text(args[2].clone()))?;
+        extract_between(&field, apart).map(Value::Float).ok_or_else(|| unknown_part(&field))
+    })?;
     pure(connection, "pg_day", 1, |args| Ok(Value::Int(micros(&text(args[0].clone()))?.div_euclid(DAY))))?;
     pure(connection, "pg_date_add", 2, |args| {
         let Value::Int(days) = args[1] else { return Err(invalid(&args[1])) };

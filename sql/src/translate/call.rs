@@ -4,12 +4,12 @@ mod table;
 
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Value as Literal, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec,
-    WindowType,
+    FunctionArguments, Value as Literal, WindowType,
 };
 
 use super::{Translator, folded, literal};
 use crate::error::{Failure, Result, sqlstate};
+use crate::text::SYMMETRIC;
 use crate::types::{Category, Type};
 use table::Gives::{Is, Same, Sum};
 use table::{AGGREGATES, Known, REFUSED, SCALARS, Takes, WINDOWS};
@@ -25,6 +25,14 @@ fn name_of(function: &Function) -> String {
 
 pub(super) fn is_count(function: &Function) -> bool {
     name_of(function) == "count"
+}
+
+/// The first bound of a BETWEEN SYMMETRIC.
+pub(super) fn symmetric(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Function(function) if name_of(function) == SYMMETRIC => arguments(function).pop(),
+        _ => None,
+    }
 }
 
 /// Whether it makes one value of many rows.
@@ -81,6 +89,7 @@ pub(super) fn type_of(translator: &Translator<'_>, function: &Function) -> Type 
             _ => Type::Timestamptz,
         },
         "nextval" | "currval" | "setval" => Type::Int8,
+        "jsonb_set" => Type::Jsonb,
         _ => match find(&name).map(|known| known.5) {
             Some(Is(kind)) => kind,
             Some(Same) => first(),
@@ -99,6 +108,9 @@ impl Translator<'_> {
         let name = name_of(function);
         if ["nextval", "currval", "setval"].contains(&name.as_str()) {
             return self.sequence(&name, function);
+        }
+        if name == "jsonb_set" {
+            return self.json_set(&arguments(function));
         }
         let known = find(&name).ok_or_else(|| unknown(&name))?;
         let windows = WINDOWS.iter().any(|known| known.0 == name);
@@ -169,6 +181,9 @@ impl Translator<'_> {
         if !star && exprs.len() != list.len() {
             return Err(Failure::unsupported("an argument with a name", "write the value alone"));
         }
+        for (at, expr) in exprs.iter().enumerate() {
+            self.takes(name, takes, at, expr)?;
+        }
         // SQLite's needs two.
         let emitted = if name == "coalesce" && exprs.len() == 1 { "" } else { emitted };
         self.put(emitted);
@@ -220,6 +235,35 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Fails if there is no such function of the type of this argument.
+    fn takes(&self, name: &str, takes: Takes, at: usize, expr: &Expr) -> Result<()> {
+        let kind = self.type_of(expr);
+        let category = kind.category();
+        let fits = category == Category::Unknown
+            || match (takes, at) {
+                (Takes::Numbers, _) => category == Category::Number,
+                (Takes::Texts, _) | (Takes::TextNumbers, 0) => {
+                    matches!(category, Category::Text | Category::Bytea)
+                }
+                (Takes::Same, _) if BOOLS.contains(&name) => category == Category::Bool,
+                (Takes::Same, _) if name == "min" || name == "max" => {
+                    !matches!(category, Category::Bool | Category::Json)
+                }
+                _ => true,
+            };
+        if fits {
+            return Ok(());
+        }
+        let message = format!("function {name}({}) does not exist", kind.name());
+        let to = match takes {
+            Takes::Numbers => "numeric",
+            Takes::Texts | Takes::TextNumbers => "text",
+            _ if BOOLS.contains(&name) => "boolean",
+            _ => "integer",
+        };
+        Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint(format!("add a cast to it: `::{to}`")))
+    }
+
     fn clauses(&mut self, name: &str, clauses: &[FunctionArgumentClause]) -> Result<()> {
         for clause in clauses {
             match clause {
@@ -266,64 +310,10 @@ impl Translator<'_> {
         self.put(")");
         Ok(())
     }
-
-    /// What stands behind OVER, or behind AS in a WINDOW clause.
-    pub(super) fn window(&mut self, spec: &WindowSpec) -> Result<()> {
-        self.put("(");
-        if let Some(name) = &spec.window_name {
-            self.names_window(&folded(name))?;
-            self.name(&folded(name));
-        }
-        if !spec.partition_by.is_empty() {
-            self.put(" PARTITION BY ");
-            self.result_columns(spec.partition_by.len())?;
-            self.list(&spec.partition_by, |this, expr| this.expr(expr, Type::Unknown))?;
-        }
-        if !spec.order_by.is_empty() {
-            self.put(" ORDER BY ");
-            self.order(&spec.order_by)?;
-        }
-        if let Some(frame) = &spec.window_frame {
-            self.frame(frame)?;
-        }
-        self.put(")");
-        Ok(())
-    }
-
-    fn frame(&mut self, frame: &WindowFrame) -> Result<()> {
-        self.put(match frame.units {
-            WindowFrameUnits::Rows => " ROWS ",
-            WindowFrameUnits::Range => " RANGE ",
-            WindowFrameUnits::Groups => " GROUPS ",
-        });
-        match &frame.end_bound {
-            None => self.frame_bound(&frame.start_bound),
-            Some(end) => {
-                self.put("BETWEEN ");
-                self.frame_bound(&frame.start_bound)?;
-                self.put(" AND ");
-                self.frame_bound(end)
-            }
-        }
-    }
-
-    fn frame_bound(&mut self, bound: &WindowFrameBound) -> Result<()> {
-        let (distance, word) = match bound {
-            WindowFrameBound::CurrentRow => {
-                self.put("CURRENT ROW");
-                return Ok(());
-            }
-            WindowFrameBound::Preceding(distance) => (distance, " PRECEDING"),
-            WindowFrameBound::Following(distance) => (distance, " FOLLOWING"),
-        };
-        match distance {
-            None => self.put("UNBOUNDED"),
-            Some(distance) => self.expr(distance, Type::Int8)?,
-        }
-        self.put(word);
-        Ok(())
-    }
 }
+
+/// Aggregates of truth values.
+const BOOLS: [&str; 3] = ["bool_and", "bool_or", "every"];
 
 /// Functions whose arguments are all of the type that they give.
 fn type_follows(name: &str) -> bool {

@@ -123,7 +123,7 @@ impl Translator<'_> {
         let Some(items) = returning else { return Ok(Vec::new()) };
         self.put(" RETURNING ");
         self.returning = true;
-        self.projection(items)?;
+        self.projection(items, &[])?;
         self.returning = false;
         self.projected_items(items)
     }

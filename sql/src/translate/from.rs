@@ -200,9 +200,17 @@ impl Translator<'_> {
         }
         let step = match step {
             None => 1,
-            Some(step) => constant(step).filter(|step| *step != 0).ok_or_else(|| {
-                Failure::unsupported("generate_series with this step", "write a whole number other than zero")
-            })?,
+            Some(step) => match constant(step) {
+                Some(0) => {
+                    return Err(Failure::new(sqlstate::INVALID_PARAMETER, "step size cannot equal zero")
+                        .hint("write a step of 1, or -1 to count down"));
+                }
+                Some(step) => step,
+                None => {
+                    let hint = "write a whole number as the step";
+                    return Err(Failure::unsupported("generate_series with this step", hint));
+                }
+            },
         };
         let from = self.apart(|this| this.expr(from, Type::Int8))?;
         let to = self.apart(|this| this.expr(to, Type::Int8))?;

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem};
 
+use super::order::within_columns;
 use super::relation::column_name;
 use super::{Translator, call, folded};
 use crate::error::{Failure, Result, sqlstate};
@@ -16,6 +17,10 @@ impl Translator<'_> {
             return Err(Failure::unsupported("this GROUP BY", "use UNION ALL of several GROUP BY"));
         }
         self.result_columns(list.len())?;
+        let counted =
+            |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+        let columns = select.projection.iter().all(counted).then_some(select.projection.len());
+        list.iter().try_for_each(|term| within_columns(term, columns, "GROUP BY"))?;
         self.all_grouped(select, list)?;
         if !list.is_empty() {
             self.put(" GROUP BY ");

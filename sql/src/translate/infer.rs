@@ -187,6 +187,7 @@ impl Translator<'_> {
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
                 let (left, right) = (self.type_of(left), self.type_of(right));
                 match (left, right) {
+                    (Type::Json | Type::Jsonb, _) => left,
                     (Type::Date, Type::Date) => Type::Int4,
                     (Type::Date, other) if other.is_integer() => Type::Date,
                     (Type::Date, _) => Type::Timestamp,
@@ -196,7 +197,7 @@ impl Translator<'_> {
                 }
             }
             Op::StringConcat | Op::LongArrow | Op::HashLongArrow => Type::Text,
-            Op::Arrow | Op::HashArrow => Type::Jsonb,
+            Op::Arrow | Op::HashArrow | Op::HashMinus => Type::Jsonb,
             Op::PGExp => Type::Float8,
             Op::BitwiseAnd
             | Op::BitwiseOr

@@ -38,9 +38,9 @@ impl Translator<'_> {
         };
         let is_one_row =
             |source: &Query| matches!(&*source.body, SetExpr::Values(values) if values.rows.len() == 1);
-        self.inserts_one = insert.on.is_none()
-            && insert.returning.is_none()
-            && insert.source.as_deref().is_none_or(is_one_row);
+        let is_one = insert.source.as_deref().is_none_or(is_one_row);
+        self.inserts_one = insert.on.is_none() && insert.returning.is_none() && is_one;
+        self.strikes_once = !is_one && is_upsert(insert);
         self.put(&format!("INSERT INTO {}", quoted(&table_name)));
         let alias = insert.table_alias.as_ref().map_or(table_name.clone(), |alias| folded(&alias.alias));
         if alias != table_name {
@@ -308,6 +308,12 @@ impl Translator<'_> {
         let names: Vec<String> = targets.filter_map(|name| relation_name(name).ok()).collect();
         if self.catalogue.touches_key(table, &names) { Strength::Update } else { Strength::NoKeyUpdate }
     }
+}
+
+/// Whether it changes the rows that are there.
+fn is_upsert(insert: &Insert) -> bool {
+    matches!(&insert.on, Some(OnInsert::OnConflict(conflict))
+        if matches!(conflict.action, OnConflictAction::DoUpdate(_)))
 }
 
 fn is_default(expr: &Expr) -> bool {

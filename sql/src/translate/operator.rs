@@ -2,9 +2,8 @@
 
 use sqlparser::ast::{BinaryOperator as Op, DataType, Expr, UnaryOperator, Value as Literal};
 
-use super::{Translator, literal};
+use super::{Translator, interval};
 use crate::error::{Failure, Result, sqlstate};
-use crate::time::Interval;
 use crate::types::{Category, Type};
 
 impl Translator<'_> {
@@ -49,12 +48,8 @@ impl Translator<'_> {
                 self.put(behind);
                 Ok(())
             }
-            Op::Arrow => self.json_step(left, " -> ", right),
-            Op::LongArrow => {
-                self.put("CAST(");
-                self.json_step(left, " ->> ", right)?;
-                self.put(" AS TEXT)");
-                Ok(())
+            Op::Arrow | Op::LongArrow | Op::HashArrow | Op::HashLongArrow | Op::HashMinus | Op::Question => {
+                self.json_operation(left, op, right)
             }
             Op::PGLikeMatch => self.like(false, left, right, None, false),
             Op::PGNotLikeMatch => self.like(true, left, right, None, false),
@@ -65,7 +60,7 @@ impl Translator<'_> {
             }
             other => Err(Failure::unsupported(
                 format!("the operator {other}"),
-                "use comparison, arithmetic, ||, LIKE, -> and ->>",
+                "use comparison, arithmetic, ||, LIKE, ->, ->>, #> and #>>",
             )),
         }
     }
@@ -103,14 +98,17 @@ impl Translator<'_> {
     /// `+` and `-`, of numbers and of moments.
     fn sum(&mut self, left: &Expr, op: &Op, right: &Expr, expected: Type) -> Result<()> {
         let minus = *op == Op::Minus;
-        if let Some((interval, factor)) = interval(right) {
-            return self.shifted(left, &interval?, factor, minus, expected);
+        if let Some((interval, factor)) = interval::of(right) {
+            return self.shifted(left, &interval, factor, minus, expected);
         }
-        if let (Some((interval, factor)), false) = (interval(left), minus) {
-            return self.shifted(right, &interval?, factor, false, expected);
+        if let (Some((interval, factor)), false) = (interval::of(left), minus) {
+            return self.shifted(right, &interval, factor, false, expected);
         }
         let (from, to) = (self.type_of(left), self.type_of(right));
         match (from.category(), to.category()) {
+            (Category::Json, Category::Unknown | Category::Text | Category::Number) if minus => {
+                self.json_without(left, right)
+            }
             (Category::Date, Category::Date) if from == Type::Date && to == Type::Date && minus => {
                 self.inside("(pg_day(", left, Type::Unknown, ") - pg_day(")?;
                 self.inside("", right, Type::Unknown, "))")
@@ -122,7 +120,7 @@ impl Translator<'_> {
             (Category::Date | Category::Time, _) | (_, Category::Date | Category::Time) => {
                 Err(Failure::unsupported(
                     "this calculation with dates",
-                    "add or subtract an interval, or use extract(epoch FROM …) for differences in seconds",
+                    "add or subtract an interval; write extract(epoch FROM a - b) for the seconds between two",
                 ))
             }
             _ if self.may_overflow(left, op, right) => {
@@ -131,30 +129,6 @@ impl Translator<'_> {
             }
             _ => self.arithmetic("", left, if minus { " - " } else { " + " }, right, ""),
         }
-    }
-
-    /// A moment plus or minus an interval, which may be multiplied.
-    fn shifted(
-        &mut self,
-        moment: &Expr,
-        interval: &str,
-        factor: Option<&Expr>,
-        minus: bool,
-        expected: Type,
-    ) -> Result<()> {
-        let kind = match self.type_of(moment) {
-            Type::Timestamptz => Type::Timestamptz,
-            Type::Unknown if expected == Type::Timestamptz => Type::Timestamptz,
-            _ => Type::Timestamp,
-        };
-        self.inside("pg_shift(", moment, kind, &format!(", {}, ", literal(interval)))?;
-        self.put(if minus { "-(" } else { "(" });
-        match factor {
-            Some(factor) => self.expr(factor, Type::Float8)?,
-            None => self.put("1"),
-        }
-        self.put(&format!("), {})", kind.code()));
-        Ok(())
     }
 
     /// The argument of a function of moments: a literal in quotes is a timestamp.
@@ -193,15 +167,6 @@ impl Translator<'_> {
             Type::Bool => self.cast(expr, &DataType::Text),
             Type::Float4 | Type::Float8 | Type::Numeric(_) => self.cast(expr, &DataType::Text),
             _ => self.operand(expr, Type::Text),
-        }
-    }
-
-    fn json_step(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<()> {
-        self.inside("pg_read(", left, Type::Unknown, ")")?;
-        self.put(op);
-        match self.type_of(right) {
-            Type::Unknown => self.operand(right, Type::Text),
-            _ => self.operand(right, Type::Unknown),
         }
     }
 
@@ -245,32 +210,5 @@ fn is_nonzero(expr: &Expr) -> bool {
             _ => false,
         },
         _ => false,
-    }
-}
-
-/// `interval '1 day'`, `'1 day'::interval`, and either times a number.
-fn interval(expr: &Expr) -> Option<(Result<String>, Option<&Expr>)> {
-    match expr {
-        Expr::Nested(inner) => interval(inner),
-        Expr::Interval(interval) => {
-            let Expr::Value(value) = interval.value.as_ref() else { return None };
-            let text = value.value.clone().into_string()?;
-            let text = match &interval.leading_field {
-                Some(field) => format!("{text} {}", field.to_string().to_lowercase()),
-                None => text,
-            };
-            Some((Interval::parse(&text).map(|_| text.clone()), None))
-        }
-        Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } => {
-            let Expr::Value(value) = expr.as_ref() else { return None };
-            let text = value.value.clone().into_string()?;
-            Some((Interval::parse(&text).map(|_| text.clone()), None))
-        }
-        Expr::BinaryOp { left, op: Op::Multiply, right } => match (interval(left), interval(right)) {
-            (Some((text, None)), None) => Some((text, Some(right))),
-            (None, Some((text, None))) => Some((text, Some(left))),
-            _ => None,
-        },
-        _ => None,
     }
 }

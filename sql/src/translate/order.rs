@@ -99,12 +99,14 @@ impl Translator<'_> {
         })
     }
 
-    pub(super) fn order_and_limit(&mut self, query: &Query) -> Result<()> {
+    /// `columns` is how many the query has, if that follows from the statement.
+    pub(super) fn order_and_limit(&mut self, query: &Query, columns: Option<usize>) -> Result<()> {
         if let Some(order) = &query.order_by {
             let OrderByKind::Expressions(list) = &order.kind else {
                 return Err(Failure::unsupported("ORDER BY ALL", "name the columns"));
             };
             self.put(" ORDER BY ");
+            list.iter().try_for_each(|term| within_columns(&term.expr, columns, "ORDER BY"))?;
             list.iter().for_each(|term| self.names_number(&term.expr));
             self.order(list)?;
         }
@@ -181,4 +183,32 @@ impl Translator<'_> {
             Ok(())
         })
     }
+}
+
+/// Fails if a constant in an ORDER BY or a GROUP BY is the number of no column.
+pub(super) fn within_columns(expr: &Expr, columns: Option<usize>, clause: &str) -> Result<()> {
+    let Expr::Value(value) = expr else { return Ok(()) };
+    let place = value.span.start;
+    let failure = match &value.value {
+        Literal::Number(digits, _) => match (digits.parse::<usize>(), columns) {
+            (Ok(0), _) => Some(position(digits, clause)),
+            (Ok(at), Some(columns)) if at > columns => Some(position(digits, clause)),
+            (Err(_), _) => Some(constant(clause)),
+            _ => None,
+        },
+        Literal::SingleQuotedString(_) => Some(constant(clause)),
+        _ => None,
+    };
+    failure.map_or(Ok(()), |failure| Err(failure.at(place.line, place.column)))
+}
+
+fn position(digits: &str, clause: &str) -> Failure {
+    let message = format!("{clause} position {digits} is not in select list");
+    Failure::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
+        .hint("columns are numbered from 1, as they stand behind SELECT")
+}
+
+fn constant(clause: &str) -> Failure {
+    Failure::new(sqlstate::SYNTAX, format!("non-integer constant in {clause}"))
+        .hint("write the name of a column, in double quotes if need be, or its number")
 }

@@ -3,7 +3,7 @@
 use sqlparser::ast::{BinaryOperator as Op, Expr, InTarget, TrimWhereField, Value as Literal};
 
 use super::expr::unsupported;
-use super::{Translator, literal};
+use super::{Translator, call, interval, literal};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::{Category, Type};
 
@@ -24,15 +24,16 @@ impl Translator<'_> {
             Expr::IsDistinctFrom(left, right) => self.comparison(left, " IS NOT ", right),
             Expr::IsNotDistinctFrom(left, right) => self.comparison(left, " IS ", right),
             Expr::In { expr, target, negated, .. } => self.in_list(expr, target, *negated),
-            Expr::Between { expr, negated, low, high } => {
-                let kind = self.common(expr, low).or_else(|_| self.common(expr, high))?;
-                self.common(expr, high)?;
-                self.operand(expr, kind)?;
-                self.put(if *negated { " NOT BETWEEN " } else { " BETWEEN " });
-                self.operand(low, kind)?;
-                self.put(" AND ");
-                self.operand(high, kind)
+            Expr::Between { expr, negated, low, high } if call::symmetric(low).is_some() => {
+                let low = call::symmetric(low).unwrap_or(low);
+                self.put(if *negated { "NOT (" } else { "(" });
+                self.between(expr, false, low, high)?;
+                self.put(" OR ");
+                self.between(expr, false, high, low)?;
+                self.put(")");
+                Ok(())
             }
+            Expr::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
                 self.like(*negated, expr, pattern, escape_char.as_deref(), false)
             }
@@ -42,7 +43,11 @@ impl Translator<'_> {
             Expr::AnyOp { left, compare_op: Op::Eq, right, .. } => self.any(left, right, false),
             Expr::AllOp { left, compare_op: Op::NotEq, right } => self.any(left, right, true),
             Expr::Extract { field, expr, .. } => {
-                self.put(&format!("pg_extract({}, ", literal(&field.to_string().to_lowercase())));
+                let field = field.to_string().to_lowercase();
+                if let Some((later, earlier)) = interval::between(self, expr) {
+                    return self.part_between(&field, later, earlier);
+                }
+                self.put(&format!("pg_extract({}, ", literal(&field)));
                 self.moment(expr)?;
                 self.put(")");
                 Ok(())
@@ -81,6 +86,16 @@ impl Translator<'_> {
             }
             other => Err(unsupported(other)),
         }
+    }
+
+    fn between(&mut self, expr: &Expr, negated: bool, low: &Expr, high: &Expr) -> Result<()> {
+        let kind = self.common(expr, low).or_else(|_| self.common(expr, high))?;
+        self.common(expr, high)?;
+        self.operand(expr, kind)?;
+        self.put(if negated { " NOT BETWEEN " } else { " BETWEEN " });
+        self.operand(low, kind)?;
+        self.put(" AND ");
+        self.operand(high, kind)
     }
 
     /// An operand of a comparison: in parentheses, if it is one itself.
@@ -128,6 +143,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn comparison(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<()> {
+        if let Some(compared) = self.compares_between(left, op, right) {
+            return compared;
+        }
         let kind = self.common(left, right)?;
         self.operand(left, kind)?;
         self.put(op);

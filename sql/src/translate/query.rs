@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     Cte as Definition, Distinct, Expr, GroupByExpr, JoinConstraint, JoinOperator, LockClause, ObjectName,
-    Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, With,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, With,
 };
 
 use super::relation::column_name;
@@ -44,9 +44,9 @@ impl Translator<'_> {
         }
         let (outputs, mut written) = match query.body.as_ref() {
             SetExpr::Select(select) => self.scoped(select, |this| {
-                let written = this.select(select, &query.locks, top)?;
-                this.order_and_limit(query)?;
-                Ok(written)
+                let (outputs, written) = this.select(select, &query.locks, top)?;
+                this.order_and_limit(query, outputs.as_ref().map(Vec::len))?;
+                Ok((outputs, written))
             })?,
             body => {
                 if let Some(lock) = query.locks.first() {
@@ -54,7 +54,7 @@ impl Translator<'_> {
                 }
                 let outputs = self.describe(query)?;
                 let written = self.body(body)?;
-                self.order_and_limit(query)?;
+                self.order_and_limit(query, Some(outputs.len()))?;
                 (Some(outputs), written)
             }
         };
@@ -144,12 +144,13 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn body(&mut self, body: &SetExpr) -> Result<Written> {
+    pub(super) fn body(&mut self, body: &SetExpr) -> Result<Written> {
         match body {
             SetExpr::Select(select) => {
                 self.scoped(select, |this| this.select(select, &[], false)).map(|(_, written)| written)
             }
             SetExpr::Query(query) => {
+                self.wanted = None;
                 self.put("SELECT * FROM (");
                 let written = self.query(query)?;
                 self.put(")");
@@ -158,62 +159,9 @@ impl Translator<'_> {
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 self.set_operation(left, *op, *set_quantifier, right)
             }
-            SetExpr::Values(values) => {
-                self.put("VALUES ");
-                let (mut sizes, before) = (Vec::new(), self.size.all());
-                self.list(&values.rows, |this, row| {
-                    this.result_columns(row.content.len())?;
-                    sizes.resize(sizes.len().max(row.content.len()), 0);
-                    this.put("(");
-                    let cells: Vec<(usize, &Expr)> = row.content.iter().enumerate().collect();
-                    this.list(&cells, |this, (at, expr)| {
-                        let before = this.size.all();
-                        this.expr(expr, Type::Unknown)?;
-                        sizes[*at] = sizes[*at].max(this.size.all() - before);
-                        Ok(())
-                    })?;
-                    this.put(")");
-                    Ok(())
-                })?;
-                Ok(Written { sizes, body: Body { size: self.size.all() - before, arms: 1 } })
-            }
+            SetExpr::Values(values) => self.values(values),
             _ => Err(Failure::unsupported("this form of query", "use SELECT or VALUES")),
         }
-    }
-
-    fn set_operation(
-        &mut self,
-        left: &SetExpr,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        right: &SetExpr,
-    ) -> Result<Written> {
-        let word = match (op, quantifier) {
-            (SetOperator::Union, SetQuantifier::All) => " UNION ALL ",
-            (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => " UNION ",
-            (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => " INTERSECT ",
-            (SetOperator::Except, SetQuantifier::None | SetQuantifier::Distinct) => " EXCEPT ",
-            _ => {
-                let hint = "use UNION, UNION ALL, INTERSECT or EXCEPT";
-                return Err(Failure::unsupported(format!("{op} {quantifier}"), hint));
-            }
-        };
-        // SQLite reads operators from the left, whichever they are: other orders stand in parentheses.
-        let mixed = matches!(left, SetExpr::SetOperation { op: other, .. } if *other != op);
-        let first = self.part(left, mixed)?;
-        self.put(word);
-        let second = self.part(right, matches!(right, SetExpr::SetOperation { .. }))?;
-        Ok(first.and(&second))
-    }
-
-    fn part(&mut self, part: &SetExpr, nested: bool) -> Result<Written> {
-        if !nested {
-            return self.body(part);
-        }
-        self.put("SELECT * FROM (");
-        let written = self.body(part)?;
-        self.put(")");
-        Ok(written)
     }
 
     fn select(
@@ -223,6 +171,7 @@ impl Translator<'_> {
         top: bool,
     ) -> Result<(Option<Vec<Output>>, Written)> {
         let before = self.size.all();
+        let wanted = self.wanted.take().unwrap_or_default();
         refuse_odd(select)?;
         self.put("SELECT ");
         match &select.distinct {
@@ -242,7 +191,7 @@ impl Translator<'_> {
         let own = self.size.all();
         let windows = self.apart(|this| this.windows(select))?;
         self.counts_rows = is_count_of_all(select);
-        let sizes = self.projection(&select.projection)?;
+        let sizes = self.projection(&select.projection, &wanted)?;
         self.counts_rows = false;
         let condition = self.row_locks(select, locks, top)?;
         if !select.from.is_empty() {
@@ -286,9 +235,9 @@ impl Translator<'_> {
         Ok((outputs, Written { sizes, body }))
     }
 
-    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it.
-    /// Gives how large they are.
-    pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<Vec<usize>> {
+    /// The columns of a SELECT or a RETURNING, each with the name that PostgreSQL gives it, and with its type
+    /// if it has none of its own. Gives how large they are.
+    pub(super) fn projection(&mut self, items: &[SelectItem], wanted: &[Type]) -> Result<Vec<usize>> {
         let mut sizes = Vec::new();
         let mut named = Vec::new();
         self.list(items, |this, item| {
@@ -315,7 +264,7 @@ impl Translator<'_> {
             };
             this.result_columns(sizes.len() + 1)?;
             let before = this.size.all();
-            this.expr(expr, Type::Unknown)?;
+            this.expr(expr, wanted.get(sizes.len()).copied().unwrap_or(Type::Unknown))?;
             let size = this.size.all() - before;
             sizes.push(size);
             let name = alias.clone().unwrap_or_else(|| column_name(expr));

@@ -128,20 +128,30 @@ impl Translator<'_> {
                 outputs
             }
             SetExpr::Query(query) => self.describe(query),
-            SetExpr::SetOperation { left, .. } => {
-                // The other part may have larger numbers.
-                let mut outputs = self.describe_body(left)?;
+            SetExpr::SetOperation { left, op, right, .. } => {
+                let mut first = left.as_ref();
+                while let SetExpr::SetOperation { left, .. } = first {
+                    first = left;
+                }
+                let mut outputs = self.describe_body(first)?;
+                // The part that reads a WITH RECURSIVE cannot be described before it has a name.
+                let common = self.known_types(left, *op, right);
+                for (output, kind) in outputs.iter_mut().zip(common) {
+                    output.kind = if kind == Type::Unknown { output.kind } else { kind };
+                }
+                // Another part may have larger numbers.
                 outputs.iter_mut().for_each(|output| output.bits = 64);
                 Ok(outputs)
             }
             SetExpr::Values(values) => {
+                let kinds = self.types_of_values(values)?;
                 let first = values.rows.first().map(|row| row.content.as_slice()).unwrap_or_default();
-                self.result_columns(first.len())?;
-                let output = |(at, expr): (usize, &Expr)| {
-                    let kind = self.output(String::new(), expr).kind;
+                let output = |(at, kind): (usize, &Type)| {
+                    let is_text = *kind == Type::Unknown && first.get(at).is_some_and(is_text);
+                    let kind = if is_text { Type::Text } else { *kind };
                     Output { bits: 64, ..Output::plain(format!("column{}", at + 1), kind, false) }
                 };
-                Ok(first.iter().enumerate().map(output).collect())
+                Ok(kinds.iter().enumerate().map(output).collect())
             }
             _ => Ok(Vec::new()),
         }

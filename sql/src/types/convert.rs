@@ -213,9 +213,7 @@ fn uuid(text: &str) -> Result<Value> {
 
 fn moment(text: &str, to: Type) -> Result<String> {
     Ok(match to {
-        Type::Time => {
-            time::time_text(time::parse_time(text.trim()).ok_or_else(|| time::invalid(to.name(), text))?)
-        }
+        Type::Time => time::time_text(time::time_of_day(text.trim(), text, to.name())?),
         Type::Date => time::date_text(time::parse_timestamp(text, to.name(), false)?),
         Type::Timestamp => time::timestamp_text(time::parse_timestamp(text, to.name(), false)?, false),
         _ => time::timestamp_text(time::parse_timestamp(text, to.name(), true)?, true),
