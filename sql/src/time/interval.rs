@@ -21,7 +21,8 @@ enum Wrong {
 const DIGITS_OF_HOURS: usize = 7;
 
 impl Interval {
-    /// `1 day 2 hours`, `90 minutes`, `01:30:00`, `-1 month`, `2 weeks ago`, `1-2` for years and months, `P1DT2H`.
+    /// `1 day 2 hours`, `90 minutes`, `01:30:00`, `-1 month`, `2 weeks ago`, `1-2` for years and months,
+    /// `P1DT2H`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let trimmed = text.trim();
         let read = match trimmed.strip_prefix(['P', 'p']) {

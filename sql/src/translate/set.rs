@@ -75,8 +75,8 @@ impl Translator<'_> {
         Ok(Written { sizes, body: Body { size: self.size.all() - before, arms: 1 } })
     }
 
-    /// The types of the columns of a UNION, INTERSECT or EXCEPT: a literal in quotes and NULL take that of the
-    /// others.
+    /// The types of the columns of a UNION, INTERSECT or EXCEPT: a literal in quotes and NULL take that of
+    /// the others.
     fn common_types(&mut self, left: &SetExpr, op: SetOperator, right: &SetExpr) -> Result<Vec<Type>> {
         let mut common = Vec::new();
         for part in [left, right] {
