@@ -1,6 +1,7 @@
 //! PostgreSQL's functions that SQLite has not, or has with another meaning.
 
 mod like;
+mod lists;
 mod numbers;
 mod system;
 mod texts;
@@ -14,6 +15,7 @@ use crate::error::{Failure, Result, sqlstate};
 use crate::state::Shared;
 use crate::types::{Type, convert, text};
 use crate::value::Value;
+use lists::{array, opens_with, zipped};
 
 /// A connection that gets functions.
 struct Functions<'a> {
@@ -50,10 +52,12 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
             key => format!("$.\"{}\"", text(key.clone())),
         }))
     })?;
+    pure(connection, "pg_json_of", 2, |args| opens_with(&args[0], &args[1]))?;
     pure(connection, "pg_array", 2, |args| match args {
         [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
         _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
     })?;
+    scalar(connection, "pg_zip", -1, SAME, move |args| zipped(args, value_bytes).map(Value::Text))?;
     scalar(connection, "pg_greatest", -1, SAME, |args| Ok(extreme(args, true)))?;
     scalar(connection, "pg_least", -1, SAME, |args| Ok(extreme(args, false)))
 }
@@ -85,70 +89,6 @@ fn extreme(args: &[Value], largest: bool) -> Value {
         }
     }
     found.clone()
-}
-
-/// `{a,"b c",NULL}` or `["a", "b c", null]`, as JSON with elements of one type.
-fn array(text: &str, kind: Type) -> Result<Value> {
-    let trimmed = text.trim();
-    if trimmed.starts_with('[') {
-        return Ok(Value::Text(text.to_owned()));
-    }
-    let wrong = || {
-        let message = format!("malformed array literal: \"{text}\"");
-        Failure::new(sqlstate::INVALID_TEXT, message).hint("write {1,2,3} or [1, 2, 3]")
-    };
-    let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
-    let mut elements = Vec::new();
-    let mut chars = inner.chars().peekable();
-    while chars.peek().is_some() {
-        let (mut element, mut quoted) = (String::new(), false);
-        while let Some(c) = chars.next() {
-            match c {
-                '"' if !quoted && element.trim().is_empty() => {
-                    quoted = true;
-                    element.clear();
-                    loop {
-                        match chars.next().ok_or_else(wrong)? {
-                            '\\' => element.push(chars.next().ok_or_else(wrong)?),
-                            '"' => break,
-                            c => element.push(c),
-                        }
-                    }
-                }
-                ',' => break,
-                '{' | '}' => return Err(wrong()),
-                c if quoted && c.is_whitespace() => {}
-                _ if quoted => return Err(wrong()),
-                c => element.push(c),
-            }
-        }
-        let element = if quoted { element } else { element.trim().to_owned() };
-        let null = !quoted && element.eq_ignore_ascii_case("null");
-        let value = if null { Value::Null } else { convert(Value::Text(element), kind, false)? };
-        elements.push(json(&value));
-    }
-    Ok(Value::Text(format!("[{}]", elements.join(","))))
-}
-
-fn json(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(truth) => u8::from(*truth).to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => format!("{number:?}"),
-        Value::Text(text) => {
-            let mut quoted = String::from("\"");
-            for c in text.chars() {
-                match c {
-                    '"' | '\\' => quoted.extend(['\\', c]),
-                    c if c < ' ' => quoted.push_str(&format!("\\u{:04x}", c as u32)),
-                    c => quoted.push(c),
-                }
-            }
-            quoted + "\""
-        }
-        Value::Bytes(_) => "null".to_owned(),
-    }
 }
 
 /// A step of a path of JSON as SQLite reads it: a key, or a place in a list, from its end if it is negative.

@@ -3,7 +3,9 @@
 
 mod call;
 mod ddl;
+mod distinct;
 mod dml;
+mod each;
 mod expr;
 mod from;
 mod group;
@@ -14,6 +16,7 @@ mod json;
 mod operator;
 mod order;
 mod predicate;
+mod quantifier;
 mod query;
 mod relation;
 mod row_lock;
@@ -173,16 +176,18 @@ struct Relation {
     body: Body,
     /// A subquery is not written yet, so nothing says how large it is.
     pending: bool,
+    /// What each column is in SQLite, where the relation has no column of that name.
+    sources: Option<Vec<String>>,
 }
 
 impl Relation {
     fn of_table(alias: &str, name: &str, table: &Table) -> Self {
         let (alias, table, outputs) = (alias.to_owned(), Some(name.to_owned()), table.outputs());
-        Self { alias, table, outputs, body: Body::TABLE, pending: false }
+        Self { alias, table, outputs, body: Body::TABLE, pending: false, sources: None }
     }
 
     fn of_function(alias: String, output: Output) -> Self {
-        Self { alias, table: None, outputs: vec![output], body: Body::TABLE, pending: false }
+        Self { alias, table: None, outputs: vec![output], body: Body::TABLE, pending: false, sources: None }
     }
 }
 

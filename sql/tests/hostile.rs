@@ -47,6 +47,21 @@ fn what_never_ends_or_is_too_large_is_refused_with_a_name() {
             "SELECT count(*) FROM generate_series(1, 2000) AS n WHERE (repeat('a', 900000) || n) LIKE '%a%ab'",
             "57014",
         ),
+        (
+            "SELECT count(*) FROM generate_series(1, 2000) AS n, LATERAL (SELECT repeat('a', 400000) || n) AS l(x)
+             WHERE x = 'x'",
+            "57014",
+        ),
+        (
+            "SELECT count(e.value) FROM (SELECT '[' || repeat('1,', 90000) || '1]' AS x) AS a,
+             jsonb_array_elements(a.x::jsonb) AS e",
+            "57014",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT '{' || repeat('1,', 90000) || '1}' AS x) AS a,
+             unnest(a.x, a.x, a.x, a.x, a.x, a.x)",
+            "54000",
+        ),
         ("SELECT repeat('a', 900000) LIKE '%' || repeat('a', 900) || 'b'", "57014"),
         ("SELECT repeat('A', 900000) ILIKE '%' || repeat('_a', 300) || 'b%'", "57014"),
     ] {
@@ -179,7 +194,7 @@ fn nothing_of_sqlite_itself_can_be_reached() {
         "SELECT * FROM sqlite_master",
         "SELECT * FROM main.sqlite_schema",
         "SELECT * FROM pragma_table_info('t')",
-        "SELECT * FROM json_each('[1]')",
+        "SELECT * FROM json_tree('[1]')",
         "SELECT pg_rowid(0)",
         "SELECT pg_nextval(0, 'x')",
         "SELECT sqlite_version()",

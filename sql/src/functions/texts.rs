@@ -78,7 +78,7 @@ fn whole(args: &[Value], at: usize) -> Result<i64> {
     }
 }
 
-fn within(bytes: usize, most: usize) -> Result<()> {
+pub(super) fn within(bytes: usize, most: usize) -> Result<()> {
     if bytes <= most {
         return Ok(());
     }

@@ -65,11 +65,15 @@ impl Translator<'_> {
         if let [relation, _] = names {
             self.in_scope(&folded(relation), &name)
                 .map_err(|failure| failure.at(relation.span.start.line, relation.span.start.column))?;
-            if self.returning && resolved.is_some() {
+            if self.returning && resolved.is_some() && self.source(names).is_none() {
                 // SQLite's RETURNING has no aliases.
                 self.put(&quoted(&name));
                 return Ok(());
             }
+        }
+        if let Some(source) = self.source(names).map(str::to_owned) {
+            self.put(&source);
+            return Ok(());
         }
         let parts = match names {
             [schema, rest @ ..] if names.len() == 3 && folded(schema) == "public" => rest,

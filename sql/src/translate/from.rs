@@ -5,6 +5,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, UnaryOperator, Value as Literal,
 };
 
+use super::each::Elements;
 use super::relation::{Named, function_column, unsupported};
 use super::{Translator, folded, quoted, relation_name};
 use crate::error::{Failure, Result, sqlstate};
@@ -68,6 +69,13 @@ impl Translator<'_> {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, .. } => {
                 self.table(name, alias.as_ref())
+            }
+            factor if Elements::of(factor).is_some() => match Elements::of(factor) {
+                Some(elements) => self.elements_of(&elements),
+                None => Err(unsupported(factor)),
+            },
+            TableFactor::Derived { lateral: true, subquery, alias: Some(alias), sample: None } => {
+                self.lateral(subquery, alias)
             }
             TableFactor::Table { name, alias, args: Some(args), with_ordinality: false, .. } => {
                 self.table_function(name, &args.args, alias.as_ref())

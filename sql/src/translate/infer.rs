@@ -10,6 +10,16 @@ use crate::types::Type;
 impl Translator<'_> {
     /// The column that `name` means, by the scopes from the inside out.
     pub(super) fn resolve(&self, name: &[Ident]) -> Option<&Output> {
+        self.find(name).map(|(relation, at)| &relation.outputs[at])
+    }
+
+    /// What a column is in SQLite, if its relation has no column of this name there.
+    pub(super) fn source(&self, name: &[Ident]) -> Option<&str> {
+        let (relation, at) = self.find(name)?;
+        relation.sources.as_ref()?.get(at).map(String::as_str)
+    }
+
+    fn find(&self, name: &[Ident]) -> Option<(&Relation, usize)> {
         let (column, qualifier) = match name {
             [column] => (column, None),
             [relation, column] | [_, relation, column] => (column, Some(folded(relation))),
@@ -20,8 +30,11 @@ impl Translator<'_> {
         for relation in self.scopes.iter().rev().flatten().filter(of) {
             let at = relation.outputs.iter().position(|output| output.name == column);
             self.toil(1 + at.unwrap_or(relation.outputs.len()));
+            // A function in FROM with one column has also the name of its alias.
+            let is_whole = relation.sources.is_some() && relation.outputs.len() == 1;
+            let at = at.or((is_whole && qualifier.is_none() && relation.alias == column).then_some(0));
             if let Some(at) = at {
-                return Some(&relation.outputs[at]);
+                return Some((relation, at));
             }
         }
         None

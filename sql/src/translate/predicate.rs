@@ -42,6 +42,14 @@ impl Translator<'_> {
             }
             Expr::AnyOp { left, compare_op: Op::Eq, right, .. } => self.any(left, right, false),
             Expr::AllOp { left, compare_op: Op::NotEq, right } => self.any(left, right, true),
+            Expr::AnyOp { left, compare_op, right, .. } => self.compared(left, compare_op, right, false),
+            Expr::AllOp { left, compare_op, right } => self.compared(left, compare_op, right, true),
+            Expr::Like { negated, any: true, expr, pattern, escape_char: None } => {
+                self.like_any(*negated, expr, pattern, false)
+            }
+            Expr::ILike { negated, any: true, expr, pattern, escape_char: None } => {
+                self.like_any(*negated, expr, pattern, true)
+            }
             Expr::Extract { field, expr, .. } => {
                 let field = field.to_string().to_lowercase();
                 if let Some((later, earlier)) = interval::between(self, expr) {
@@ -173,55 +181,6 @@ impl Translator<'_> {
             }
             _ => Err(Failure::unsupported("IN of this form", "write IN (1, 2) or IN (SELECT …)")),
         }
-    }
-
-    /// `= ANY (…)` and `<> ALL (…)`, of a subquery, of ARRAY[…], or of a text such as `{1,2}`.
-    fn any(&mut self, left: &Expr, right: &Expr, negated: bool) -> Result<()> {
-        let not = if negated { " NOT IN (" } else { " IN (" };
-        let kind = self.type_of(left);
-        let right = match right {
-            Expr::Nested(inner) => inner,
-            other => other,
-        };
-        match right {
-            Expr::Subquery(query) => {
-                self.operand(left, Type::Unknown)?;
-                self.subquery(not, query)
-            }
-            Expr::Array(array) => {
-                self.operand(left, kind)?;
-                self.put(not);
-                self.list(&array.elem, |this, item| this.operand(item, kind))?;
-                self.put(")");
-                Ok(())
-            }
-            other => {
-                self.operand(left, kind)?;
-                self.put(not);
-                self.put("SELECT value FROM ");
-                self.elements(other, kind)?;
-                self.put(")");
-                Ok(())
-            }
-        }
-    }
-
-    /// The elements of an array that is a text or a parameter, as a table with the column `value`.
-    pub(super) fn elements(&mut self, array: &Expr, expected: Type) -> Result<()> {
-        let (array, kind) = match array {
-            Expr::Cast { expr, data_type, .. } => match Type::of_elements(data_type) {
-                Some(kind) => (expr.as_ref(), kind?),
-                None => return Err(unsupported(array)),
-            },
-            other => (other, expected),
-        };
-        if !matches!(array, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-            return Err(unsupported(array));
-        }
-        self.put("json_each(pg_array(");
-        self.expr(array, Type::Unknown)?;
-        self.put(&format!(", {}))", kind.code()));
-        Ok(())
     }
 
     pub(super) fn like(

@@ -42,6 +42,17 @@ impl Translator<'_> {
         if let Some(with) = &query.with {
             self.with(with)?;
         }
+        if let SetExpr::Select(select) = query.body.as_ref()
+            && let Some(Distinct::On(on)) = &select.distinct
+        {
+            if let Some(lock) = query.locks.first() {
+                return Err(not_lockable(lock, "DISTINCT clause"));
+            }
+            let made = self.scoped(select, |this| this.distinct_on(query, select, on))?;
+            let written = self.query_locking(&made, false)?;
+            self.ctes.truncate(outer);
+            return Ok(written);
+        }
         let (outputs, mut written) = match query.body.as_ref() {
             SetExpr::Select(select) => self.scoped(select, |this| {
                 let (outputs, written) = this.select(select, &query.locks, top)?;
@@ -53,7 +64,12 @@ impl Translator<'_> {
                     return Err(not_lockable(lock, "UNION, INTERSECT, EXCEPT or VALUES"));
                 }
                 let outputs = self.describe(query)?;
+                // SQLite's VALUES have no ORDER BY and no LIMIT.
+                let nested = matches!(body, SetExpr::Values(_))
+                    && (query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some());
+                self.put(if nested { "SELECT * FROM (" } else { "" });
                 let written = self.body(body)?;
+                self.put(if nested { ")" } else { "" });
                 self.order_and_limit(query, Some(outputs.len()))?;
                 (Some(outputs), written)
             }
@@ -178,9 +194,8 @@ impl Translator<'_> {
             None | Some(Distinct::All) => {}
             Some(Distinct::Distinct) => self.put("DISTINCT "),
             Some(Distinct::On(_)) => {
-                let hint =
-                    "number the rows by row_number() OVER (PARTITION BY …) in a subquery, and take the first";
-                return Err(Failure::unsupported("DISTINCT ON", hint));
+                let hint = "put this SELECT into parentheses, with an ORDER BY and a LIMIT of its own";
+                return Err(Failure::unsupported("DISTINCT ON in this place", hint));
             }
         }
         if select.projection.is_empty() {
@@ -245,7 +260,7 @@ impl Translator<'_> {
                 SelectItem::UnnamedExpr(expr) => (expr, None),
                 SelectItem::ExprWithAlias { expr, alias } => (expr, Some(folded(alias))),
                 SelectItem::Wildcard(_) => {
-                    this.put("*");
+                    this.put_star(None);
                     this.star(None, &mut sizes)?;
                     named.resize(sizes.len(), (String::new(), 0));
                     return Ok(());
@@ -255,7 +270,7 @@ impl Translator<'_> {
                         return Err(Failure::unsupported(format!("{kind}.*"), "name the columns"));
                     };
                     let name = this.visible(name)?;
-                    this.put(&format!("{}.*", quoted(&name)));
+                    this.put_star(Some(&name));
                     this.star(Some(&name), &mut sizes)?;
                     named.resize(sizes.len(), (String::new(), 0));
                     return Ok(());

@@ -6,7 +6,7 @@ use sqlparser::ast::{
     Value as Literal, With,
 };
 
-use super::{Cte, Relation, Translator, call, folded, literal, relation_name, undefined_table};
+use super::{Cte, Relation, Translator, call, each, folded, literal, relation_name, undefined_table};
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result};
 use crate::types::Type;
@@ -230,7 +230,19 @@ impl Translator<'_> {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let Named { name, table, outputs, body } = self.named(name)?;
                 let alias = alias.as_ref().map_or(name, |alias| folded(&alias.name));
-                relations.push(Relation { alias, table, outputs, body, pending: false });
+                relations.push(Relation { alias, table, outputs, body, pending: false, sources: None });
+            }
+            factor if each::Elements::of(factor).is_some() => {
+                if let Some(elements) = each::Elements::of(factor) {
+                    relations.push(elements.relation());
+                }
+            }
+            TableFactor::Derived { lateral: true, subquery, alias: Some(alias), .. } => {
+                // What stands before it is visible in it.
+                self.scopes.push(std::mem::take(relations));
+                let outputs = self.describe(subquery);
+                *relations = self.scopes.pop().unwrap_or_default();
+                relations.push(each::lateral(renamed(outputs?, alias), folded(&alias.name)));
             }
             TableFactor::Table { name, alias, args: Some(args), .. } => {
                 relations.push(self.function_relation(name, &args.args, alias.as_ref()));
@@ -240,11 +252,7 @@ impl Translator<'_> {
             }
             TableFactor::UNNEST { alias, array_exprs, .. } => {
                 let name = function_column("unnest", alias.as_ref());
-                let kind = match array_exprs.first() {
-                    Some(Expr::Cast { data_type, .. }) => Type::of_elements(data_type).and_then(Result::ok),
-                    _ => None,
-                };
-                let kind = kind.unwrap_or(Type::Unknown);
+                let kind = array_exprs.first().and_then(each::literal_array).unwrap_or(Type::Unknown);
                 let known = alias.as_ref().map_or("unnest".to_owned(), |alias| folded(&alias.name));
                 relations.push(Relation::of_function(known, Output::plain(name, kind, false)));
             }
@@ -256,7 +264,8 @@ impl Translator<'_> {
                     known = folded(&alias.name);
                 }
                 let body = Body::TABLE;
-                relations.push(Relation { alias: known, table: None, outputs, body, pending: true });
+                let sources = None;
+                relations.push(Relation { alias: known, table: None, outputs, body, pending: true, sources });
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 relations.extend(self.relations(std::slice::from_ref(table_with_joins))?);
@@ -334,7 +343,7 @@ fn renamed(mut outputs: Vec<Output>, alias: &TableAlias) -> Vec<Output> {
 pub(super) fn unsupported(factor: &TableFactor) -> Failure {
     let hint = match factor {
         TableFactor::Derived { lateral: true, .. } | TableFactor::Function { lateral: true, .. } => {
-            "use a join, or a subquery in the SELECT"
+            "use a LATERAL subquery, a join, or a subquery in the SELECT"
         }
         _ => "use tables, views, subqueries, generate_series and joins",
     };

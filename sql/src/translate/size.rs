@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use sqlparser::ast::{Expr, Value as Literal};
 
-use super::{Relation, Translator};
+use super::{Relation, Translator, quoted};
 use crate::bounds::{EFFORT, EFFORT_PER_COPY, STAR_BYTES};
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
@@ -154,6 +154,31 @@ impl Translator<'_> {
         sizes.extend(columns);
         self.grow(bytes);
         Ok(())
+    }
+
+    /// Writes `*`, or `name.*`: the columns one by one where SQLite has others, or does not take it.
+    pub(super) fn put_star(&mut self, name: Option<&str>) {
+        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        let meant: Vec<&Relation> =
+            scope.iter().filter(|relation| name.is_none_or(|name| relation.alias == name)).collect();
+        // SQLite's RETURNING has no aliases.
+        let by_name = self.returning && name.is_some();
+        if !by_name && meant.iter().all(|relation| relation.sources.is_none()) {
+            let text = name.map_or("*".to_owned(), |name| format!("{}.*", quoted(name)));
+            return self.put(&text);
+        }
+        let mut columns = Vec::new();
+        for relation in meant {
+            for (at, output) in relation.outputs.iter().enumerate() {
+                let name = quoted(&output.name);
+                columns.push(match &relation.sources {
+                    Some(sources) => format!("{} AS {name}", sources[at]),
+                    None if by_name => name,
+                    None => format!("{}.{name}", quoted(&relation.alias)),
+                });
+            }
+        }
+        self.put(&columns.join(", "));
     }
 
     /// A name that a SELECT gives stands for its expression in ORDER BY, and for SQLite everywhere.

@@ -1,0 +1,127 @@
+//! Arrays as texts, and as lists of JSON.
+
+use super::texts::within;
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::{Type, convert};
+use crate::value::Value;
+
+/// `{a,"b c",NULL}` or `["a", "b c", null]`, as JSON with elements of one type.
+pub(super) fn array(text: &str, kind: Type) -> Result<Value> {
+    let trimmed = text.trim();
+    if trimmed.starts_with('[') {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let wrong = || {
+        let message = format!("malformed array literal: \"{text}\"");
+        Failure::new(sqlstate::INVALID_TEXT, message).hint("write {1,2,3} or [1, 2, 3]")
+    };
+    let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
+    let mut elements = Vec::new();
+    let mut chars = inner.chars().peekable();
+    while chars.peek().is_some() {
+        let (mut element, mut quoted) = (String::new(), false);
+        while let Some(c) = chars.next() {
+            match c {
+                '"' if !quoted && element.trim().is_empty() => {
+                    quoted = true;
+                    element.clear();
+                    loop {
+                        match chars.next().ok_or_else(wrong)? {
+                            '\\' => element.push(chars.next().ok_or_else(wrong)?),
+                            '"' => break,
+                            c => element.push(c),
+                        }
+                    }
+                }
+                ',' => break,
+                '{' | '}' => return Err(wrong()),
+                c if quoted && c.is_whitespace() => {}
+                _ if quoted => return Err(wrong()),
+                c => element.push(c),
+            }
+        }
+        let element = if quoted { element } else { element.trim().to_owned() };
+        let null = !quoted && element.eq_ignore_ascii_case("null");
+        let value = if null { Value::Null } else { convert(Value::Text(element), kind, false)? };
+        elements.push(json(&value));
+    }
+    Ok(Value::Text(format!("[{}]", elements.join(","))))
+}
+
+fn json(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => u8::from(*truth).to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Text(text) => {
+            let mut quoted = String::from("\"");
+            for c in text.chars() {
+                match c {
+                    '"' | '\\' => quoted.extend(['\\', c]),
+                    c if c < ' ' => quoted.push_str(&format!("\\u{:04x}", c as u32)),
+                    c => quoted.push(c),
+                }
+            }
+            quoted + "\""
+        }
+        Value::Bytes(_) => "null".to_owned(),
+    }
+}
+
+/// JSON, if it is a list or an object as wanted.
+pub(super) fn opens_with(json: &Value, bracket: &Value) -> Result<Value> {
+    let (Value::Text(text), Value::Text(bracket)) = (json, bracket) else { return Ok(json.clone()) };
+    if text.trim_start().starts_with(bracket) {
+        return Ok(json.clone());
+    }
+    let wanted = if bracket == "[" { "an array" } else { "an object" };
+    Err(Failure::new(sqlstate::INVALID_PARAMETER, format!("the JSON is not {wanted}"))
+        .hint("look at it first by jsonb_typeof(…), or choose a part of it by ->"))
+}
+
+/// Lists of JSON as one of lists, each of the elements at one place; the shorter ones end with null.
+pub(super) fn zipped(lists: &[Value], most: usize) -> Result<String> {
+    let text = |list| match list {
+        &Value::Text(ref text) => text.as_str(),
+        _ => "[]",
+    };
+    let lists: Vec<Vec<&str>> = lists.iter().map(|list| elements(text(list))).collect();
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    // Each row has brackets, and each cell a comma.
+    let bytes =
+        |list: &Vec<&str>| list.iter().map(|cell| cell.len()).sum::<usize>() + 4 * (longest - list.len());
+    within(lists.iter().map(bytes).sum::<usize>() + longest * (lists.len() + 2), most)?;
+    let row = |at: usize| {
+        let cells: Vec<&str> = lists.iter().map(|list| list.get(at).copied().unwrap_or("null")).collect();
+        format!("[{}]", cells.join(","))
+    };
+    Ok(format!("[{}]", (0..longest).map(row).collect::<Vec<_>>().join(",")))
+}
+
+/// The elements of a list of JSON, as they are written.
+fn elements(list: &str) -> Vec<&str> {
+    let trimmed = list.trim();
+    let inner = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
+    let (mut depth, mut quoted, mut escaped, mut start) = (0_i64, false, false, 0);
+    let mut found = Vec::new();
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth -= 1,
+            b',' if depth == 0 => {
+                found.push(inner[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner.trim().is_empty() {
+        found.push(inner[start..].trim());
+    }
+    found
+}
