@@ -1,5 +1,7 @@
 //! PostgreSQL's functions that SQLite has not, or has with another meaning.
 
+mod aggregates;
+mod format;
 mod like;
 mod lists;
 mod numbers;
@@ -15,7 +17,7 @@ use crate::error::{Failure, Result, sqlstate};
 use crate::state::Shared;
 use crate::types::{Type, convert, text};
 use crate::value::Value;
-use lists::{array, opens_with, zipped};
+use lists::zipped;
 
 /// A connection that gets functions.
 struct Functions<'a> {
@@ -27,6 +29,9 @@ struct Functions<'a> {
 pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usize) -> rusqlite::Result<()> {
     let connection = &Functions { connection, shared };
     numbers::define(connection)?;
+    aggregates::define(connection, value_bytes)?;
+    format::define(connection, value_bytes)?;
+    lists::define(connection)?;
     texts::define(connection, value_bytes)?;
     like::define(connection)?;
     times::define(connection)?;
@@ -52,11 +57,6 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
             key => format!("$.\"{}\"", text(key.clone())),
         }))
     })?;
-    pure(connection, "pg_json_of", 2, |args| opens_with(&args[0], &args[1]))?;
-    pure(connection, "pg_array", 2, |args| match args {
-        [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
-        _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
-    })?;
     scalar(connection, "pg_zip", -1, SAME, move |args| zipped(args, value_bytes).map(Value::Text))?;
     scalar(connection, "pg_greatest", -1, SAME, |args| Ok(extreme(args, true)))?;
     scalar(connection, "pg_least", -1, SAME, |args| Ok(extreme(args, false)))
@@ -69,19 +69,22 @@ fn cast(args: &[Value], explicit: bool) -> Result<Value> {
     }
 }
 
-/// The largest or the smallest of the values that are not NULL.
-fn extreme(args: &[Value], largest: bool) -> Value {
-    use std::cmp::Ordering::{Equal, Greater, Less};
-    let wanted = if largest { Greater } else { Less };
-    let order = |a: &Value, b: &Value| match (a, b) {
+/// The order of two values of one type.
+fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
+    match (a, b) {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
         (Value::Int(a), Value::Float(b)) => (*a as f64).total_cmp(b),
         (Value::Float(a), Value::Int(b)) => a.total_cmp(&(*b as f64)),
         (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
-        _ => Equal,
-    };
+        _ => std::cmp::Ordering::Equal,
+    }
+}
+
+/// The largest or the smallest of the values that are not NULL.
+fn extreme(args: &[Value], largest: bool) -> Value {
+    let wanted = if largest { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
     let mut found = &Value::Null;
     for value in args.iter().filter(|value| **value != Value::Null) {
         if *found == Value::Null || order(value, found) == wanted {

@@ -106,6 +106,8 @@ pub enum Class {
     Explain,
     /// SAVEPOINT, RELEASE, ROLLBACK TO.
     Savepoint,
+    /// SET, RESET, DISCARD: nothing happens.
+    Set,
     /// BEGIN, COMMIT, ROLLBACK: the caller calls the functions for them.
     Control(Control),
 }
@@ -251,6 +253,7 @@ fn class(statement: &ast::Statement, plan: &Plan) -> Class {
         (Plan::Truncate { .. }, _) => Class::Truncate,
         (Plan::Lock { .. }, _) => Class::Lock,
         (Plan::Savepoint(_) | Plan::Release(_) | Plan::RollbackTo(_), _) => Class::Savepoint,
+        (Plan::Nothing, _) => Class::Set,
         (Plan::Control(control), _) => Class::Control(*control),
         (Plan::Run(_), ast::Statement::Insert(_)) => Class::Insert,
         (Plan::Run(_), ast::Statement::Update(_)) => Class::Update,

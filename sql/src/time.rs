@@ -121,7 +121,7 @@ pub(crate) fn invalid(kind: &str, text: &str) -> Failure {
     Failure::new(sqlstate::INVALID_DATETIME, message).hint(hint)
 }
 
-fn out_of_range(text: &str) -> Failure {
+pub(crate) fn out_of_range(text: &str) -> Failure {
     let message = format!("date/time field value out of range: \"{text}\"");
     Failure::new(sqlstate::DATETIME_OVERFLOW, message)
         .hint("write a day of the calendar, from year 0001 to 9999, and hours up to 24:00:00")

@@ -21,7 +21,10 @@ mod query;
 mod relation;
 mod row_lock;
 mod set;
+mod settings;
 mod size;
+mod special;
+mod system;
 mod window;
 
 use std::collections::BTreeMap;
@@ -115,6 +118,8 @@ pub(crate) enum Plan {
     Savepoint(String),
     Release(String),
     RollbackTo(String),
+    /// SET of what is so already.
+    Nothing,
     /// BEGIN, COMMIT, ROLLBACK: the caller's part.
     Control(Control),
 }
@@ -207,6 +212,11 @@ pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bound
         ast::Statement::Explain { analyze, statement, .. } => explain(statement, *analyze, catalogue, bounds),
         ast::Statement::Truncate(truncate) => translator.truncate(truncate),
         ast::Statement::Lock(lock) => translator.lock_tables(lock),
+        ast::Statement::ShowVariable { variable } => translator.show(variable).map(Plan::Run),
+        ast::Statement::Set(set) => settings::set(set),
+        ast::Statement::Reset(_)
+        | ast::Statement::Deallocate { .. }
+        | ast::Statement::Discard { object_type: ast::DiscardObject::ALL } => Ok(Plan::Nothing),
         ast::Statement::Savepoint { name } => Ok(Plan::Savepoint(folded(name))),
         ast::Statement::ReleaseSavepoint { name } => Ok(Plan::Release(folded(name))),
         ast::Statement::Rollback { savepoint: Some(name), .. } => Ok(Plan::RollbackTo(folded(name))),
@@ -378,7 +388,9 @@ fn relation_name(name: &ObjectName) -> Result<String> {
         [only] => return Ok(folded(only)),
         [schema, only] if folded(schema) == "public" => return Ok(folded(only)),
         [schema, _] if ["pg_catalog", "information_schema"].contains(&folded(schema).as_str()) => {
-            Failure::unsupported(format!("the system catalogue {name}"), "list tables by `simhost sql`")
+            let hint =
+                "select from information_schema.tables, information_schema.columns, pg_tables or pg_indexes";
+            Failure::unsupported(format!("the system catalogue {name}"), hint)
         }
         [schema, _] => {
             let message = format!("schema \"{}\" does not exist", folded(schema));

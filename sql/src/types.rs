@@ -76,6 +76,11 @@ impl Type {
                 DataType::Char(n) | DataType::Character(n) => Self::Char(length(n).unwrap_or(1)),
                 DataType::Bytea => Self::Bytea,
                 DataType::Uuid => Self::Uuid,
+                // An array is a text, such as {1,2}.
+                DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+                    Self::of(element)?;
+                    Self::Text
+                }
                 DataType::JSON => Self::Json,
                 DataType::JSONB => Self::Jsonb,
                 DataType::Date => Self::Date,

@@ -109,6 +109,7 @@ impl Database {
                     Err(failure) => self.failed(transaction, failure, Work::default()),
                 }
             }
+            Plan::Nothing => nothing(Work::default()),
             Plan::Control(control) => {
                 let (word, function) = match control {
                     Control::Begin => ("BEGIN", "begin"),

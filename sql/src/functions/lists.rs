@@ -1,9 +1,37 @@
 //! Arrays as texts, and as lists of JSON.
 
 use super::texts::within;
+use super::{Functions, SAME, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
-use crate::types::{Type, convert};
+use crate::types::{Type, convert, text};
 use crate::value::Value;
+
+pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
+    pure(connection, "pg_json_of", 2, |args| opens_with(&args[0], &args[1]))?;
+    pure(connection, "pg_array", 2, |args| match args {
+        [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
+        _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
+    })?;
+    pure(connection, "pg_array_text", 1, |args| Ok(Value::Text(array_text(&text(args[0].clone()), 1))))?;
+    for count in [2, 3] {
+        scalar(connection, "pg_array_join", count, SAME, |args| match args {
+            [Value::Text(list), Value::Text(separator), rest @ ..] => {
+                let null = rest.first().filter(|null| **null != Value::Null).map(|null| text(null.clone()));
+                Ok(Value::Text(joined(list, separator, null.as_deref())))
+            }
+            _ => Ok(Value::Null),
+        })?;
+    }
+    pure(connection, "pg_array_split", 2, |args| {
+        let (whole, separator) = (text(args[0].clone()), text(args[1].clone()));
+        let parts: Vec<String> = match (whole.is_empty(), separator.is_empty()) {
+            (true, _) => Vec::new(),
+            (_, true) => vec![in_array(&whole)],
+            _ => whole.split(&separator).map(in_array).collect(),
+        };
+        Ok(Value::Text(format!("{{{}}}", parts.join(","))))
+    })
+}
 
 /// `{a,"b c",NULL}` or `["a", "b c", null]`, as JSON with elements of one type.
 pub(super) fn array(text: &str, kind: Type) -> Result<Value> {
@@ -124,4 +152,80 @@ fn elements(list: &str) -> Vec<&str> {
         found.push(inner[start..].trim());
     }
     found
+}
+
+/// How deep arrays may be nested, as in PostgreSQL.
+const DIMENSIONS: usize = 6;
+
+/// A list of JSON as PostgreSQL writes an array: `{a,"b c",NULL}`.
+pub(super) fn array_text(list: &str, depth: usize) -> String {
+    let element = |raw: &&str| match *raw {
+        "null" => "NULL".to_owned(),
+        "true" => "t".to_owned(),
+        "false" => "f".to_owned(),
+        raw if raw.starts_with('"') => in_array(&unquoted(raw)),
+        raw if raw.starts_with('[') && depth < DIMENSIONS => array_text(raw, depth + 1),
+        raw if raw.starts_with(['[', '{']) => in_array(raw),
+        number => number.strip_suffix(".0").unwrap_or(number).to_owned(),
+    };
+    format!("{{{}}}", elements(list).iter().map(element).collect::<Vec<_>>().join(","))
+}
+
+/// An element of an array, in quotes where it could be read as something else.
+pub(super) fn in_array(element: &str) -> String {
+    let odd = |c: char| c.is_whitespace() || ['{', '}', '"', '\\', ','].contains(&c);
+    if !element.is_empty() && !element.contains(odd) && !element.eq_ignore_ascii_case("null") {
+        return element.to_owned();
+    }
+    format!("\"{}\"", element.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The elements of a list of JSON as one text; those that are null as `null`, or left out.
+pub(super) fn joined(list: &str, separator: &str, null: Option<&str>) -> String {
+    let parts: Vec<String> = elements(list)
+        .into_iter()
+        .filter_map(|raw| match raw {
+            "null" => null.map(str::to_owned),
+            raw if raw.starts_with('"') => Some(unquoted(raw)),
+            other => Some(other.to_owned()),
+        })
+        .collect();
+    parts.join(separator)
+}
+
+/// A text of JSON without its quotes.
+fn unquoted(raw: &str) -> String {
+    let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
+    let (mut units, mut text) = (Vec::new(), String::new());
+    let mut letters = inner.chars();
+    while let Some(letter) = letters.next() {
+        let letter = if letter == '\\' {
+            letters.next().unwrap_or('\\')
+        } else {
+            flush(&mut units, &mut text);
+            text.push(letter);
+            continue;
+        };
+        if letter == 'u' {
+            let digits: String = letters.by_ref().take(4).collect();
+            units.push(u16::from_str_radix(&digits, 16).unwrap_or(0xfffd));
+            continue;
+        }
+        flush(&mut units, &mut text);
+        text.push(match letter {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            other => other,
+        });
+    }
+    flush(&mut units, &mut text);
+    text
+}
+
+fn flush(units: &mut Vec<u16>, text: &mut String) {
+    text.push_str(&String::from_utf16_lossy(units));
+    units.clear();
 }

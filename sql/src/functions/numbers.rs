@@ -9,6 +9,7 @@ use crate::value::Value;
 /// A calculation with whole numbers, which may leave 64 bits; and with others.
 type Whole = fn(i64, i64) -> Option<i64>;
 type Float = fn(f64, f64) -> f64;
+type Float1 = fn(f64) -> f64;
 
 pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     let sums: [(&str, Whole, Float); 3] = [
@@ -48,6 +49,29 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     pure(connection, "pg_log", 1, |args| Ok(Value::Float(libm::log10(positive(&args[0])?))))?;
     pure(connection, "pg_ceil", 1, |args| of_float(&args[0], libm::ceil))?;
     pure(connection, "pg_floor", 1, |args| of_float(&args[0], libm::floor))?;
+    let of_one: [(&str, Float1); 8] = [
+        ("pg_cbrt", libm::cbrt),
+        ("pg_sin", libm::sin),
+        ("pg_cos", libm::cos),
+        ("pg_tan", libm::tan),
+        ("pg_asin", libm::asin),
+        ("pg_acos", libm::acos),
+        ("pg_atan", libm::atan),
+        ("pg_degrees", f64::to_degrees),
+    ];
+    for (name, function) in of_one {
+        pure(connection, name, 1, move |args| finite(function(number(&args[0])?)))?;
+    }
+    pure(connection, "pg_radians", 1, |args| finite(number(&args[0])?.to_radians()))?;
+    pure(connection, "pg_atan2", 2, |args| finite(libm::atan2(number(&args[0])?, number(&args[1])?)))?;
+    scalar(connection, "pg_pi", 0, SAME, |_| Ok(Value::Float(std::f64::consts::PI)))?;
+    pure(connection, "pg_gcd", 2, |args| Ok(Value::Int(gcd(whole(&args[0])?, whole(&args[1])?))))?;
+    pure(connection, "pg_lcm", 2, |args| {
+        let (a, b) = (whole(&args[0])?, whole(&args[1])?);
+        let product = if a == 0 || b == 0 { Some(0) } else { (a / gcd(a, b)).checked_mul(b) };
+        let product = product.and_then(i64::checked_abs);
+        product.map(Value::Int).ok_or_else(|| out_of_range("bigint"))
+    })?;
     for count in [1, 2] {
         pure(connection, "pg_round", count, |args| {
             let digits = digits(args)?;
@@ -120,4 +144,21 @@ fn digits(args: &[Value]) -> Result<i64> {
         Some(Value::Int(digits)) if (-300..=300).contains(digits) => Ok(*digits),
         Some(other) => Err(no_number(other)),
     }
+}
+
+fn whole(value: &Value) -> Result<i64> {
+    match value {
+        Value::Int(number) if *number != i64::MIN => Ok(*number),
+        Value::Int(_) => Err(out_of_range("bigint")),
+        other => Err(no_number(other)),
+    }
+}
+
+/// The greatest common divisor, by Euclid.
+fn gcd(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.abs(), b.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }

@@ -36,14 +36,18 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
         })
     })?;
     let of = shared.clone();
-    scalar(connection, "pg_setval", 3, VARYING, move |args| {
-        let Value::Int(value) = args[2] else { return Ok(Value::Null) };
-        with_sequence(&of, args, |sequence| {
-            sequence.next = value.saturating_add(sequence.step);
-            sequence.last = Some(value);
-            Ok(value)
-        })
-    })?;
+    for count in [3, 4] {
+        let of = of.clone();
+        scalar(connection, "pg_setval", count, VARYING, move |args| {
+            let Value::Int(value) = args[2] else { return Ok(Value::Null) };
+            let is_called = !matches!(args.get(3), Some(Value::Int(0) | Value::Bool(false)));
+            with_sequence(&of, args, |sequence| {
+                sequence.next = if is_called { value.saturating_add(sequence.step) } else { value };
+                sequence.last = if is_called { Some(value) } else { sequence.last };
+                Ok(value)
+            })
+        })?;
+    }
     let of = shared.clone();
     scalar(connection, "pg_unlocked", 3, VARYING, move |args| {
         let (Value::Int(table), Value::Int(rowid), Value::Int(strength)) = (&args[0], &args[1], &args[2])

@@ -45,6 +45,24 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
         within(translated.len(), most)?;
         Ok(Value::Text(translated))
     })?;
+    for count in [3, 4] {
+        pure(connection, "pg_overlay", count, move |args| {
+            let (text, other, from) = (of(args, 0), of(args, 1), whole(args, 2)?);
+            let count = if args.len() > 3 { whole(args, 3)? } else { other.chars().count() as i64 };
+            if from < 1 {
+                return Err(Failure::new(sqlstate::SUBSTRING, "negative substring length not allowed")
+                    .hint("characters are numbered from 1"));
+            }
+            within(text.len() + other.len(), most)?;
+            let before = usize::try_from(from - 1).unwrap_or(usize::MAX);
+            let behind = usize::try_from(from.saturating_add(count).saturating_sub(1)).unwrap_or(0);
+            let mut made: String = text.chars().take(before).collect();
+            made.push_str(&other);
+            made.extend(text.chars().skip(behind));
+            within(made.len(), most)?;
+            Ok(Value::Text(made))
+        })?;
+    }
     pure(connection, "pg_strpos", 2, |args| {
         let (text, wanted) = (of(args, 0), of(args, 1));
         let at = text.find(&wanted).map(|at| text[..at].chars().count() as i64 + 1);

@@ -3,11 +3,11 @@
 mod table;
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments, Value as Literal, WindowType,
 };
 
-use super::{Translator, folded, literal};
+use super::{Translator, folded, literal, special};
 use crate::error::{Failure, Result, sqlstate};
 use crate::text::SYMMETRIC;
 use crate::types::{Category, Type};
@@ -18,7 +18,7 @@ fn find(name: &str) -> Option<&'static Known> {
     SCALARS.iter().chain(AGGREGATES).chain(WINDOWS).find(|known| known.0 == name)
 }
 
-fn name_of(function: &Function) -> String {
+pub(super) fn name_of(function: &Function) -> String {
     let name = function.name.to_string().to_lowercase();
     name.trim_start_matches("pg_catalog.").trim_matches('"').to_owned()
 }
@@ -89,7 +89,8 @@ pub(super) fn type_of(translator: &Translator<'_>, function: &Function) -> Type 
             _ => Type::Timestamptz,
         },
         "nextval" | "currval" | "setval" => Type::Int8,
-        "jsonb_set" => Type::Jsonb,
+        "to_timestamp" => Type::Timestamptz,
+        name if let Some(kind) = special::type_of(translator, name, function) => kind,
         _ => match find(&name).map(|known| known.5) {
             Some(Is(kind)) => kind,
             Some(Same) => first(),
@@ -109,8 +110,8 @@ impl Translator<'_> {
         if ["nextval", "currval", "setval"].contains(&name.as_str()) {
             return self.sequence(&name, function);
         }
-        if name == "jsonb_set" {
-            return self.json_set(&arguments(function));
+        if let Some(written) = self.special(function) {
+            return written;
         }
         let known = find(&name).ok_or_else(|| unknown(&name))?;
         let windows = WINDOWS.iter().any(|known| known.0 == name);
@@ -125,25 +126,24 @@ impl Translator<'_> {
                 format!("OVER specified, but {name} is not a window function nor an aggregate function");
             return Err(Failure::new(sqlstate::WRONG_OBJECT, message).hint("leave OVER out"));
         }
+        let (before, behind) = special::around(&name).unwrap_or_default();
+        self.put(before);
         self.arguments(&name, known, function, expected)?;
-        if let Some(filter) = &function.filter {
-            self.put(" FILTER (WHERE ");
-            self.condition(filter)?;
-            self.put(")");
-        }
+        self.filter_of(function)?;
         match &function.over {
-            None => Ok(()),
+            None => {}
             Some(WindowType::NamedWindow(window)) => {
                 self.names_window(&folded(window))?;
                 self.put(" OVER ");
                 self.name(&folded(window));
-                Ok(())
             }
             Some(WindowType::WindowSpec(spec)) => {
                 self.put(" OVER ");
-                self.window(spec)
+                self.window(spec)?;
             }
         }
+        self.put(&behind);
+        Ok(())
     }
 
     fn arguments(&mut self, name: &str, known: &Known, function: &Function, expected: Type) -> Result<()> {
@@ -181,6 +181,13 @@ impl Translator<'_> {
         if !star && exprs.len() != list.len() {
             return Err(Failure::unsupported("an argument with a name", "write the value alone"));
         }
+        let exprs = match name {
+            // A moment keeps the digits that it has.
+            "current_timestamp" | "localtimestamp" => Vec::new(),
+            // SQLite's has no other separator for distinct texts.
+            "string_agg" if distinct && is_comma(exprs[1]) => exprs[..1].to_vec(),
+            _ => exprs,
+        };
         for (at, expr) in exprs.iter().enumerate() {
             self.takes(name, takes, at, expr)?;
         }
@@ -206,32 +213,41 @@ impl Translator<'_> {
             if at > 0 {
                 self.put(", ");
             }
-            // What SQLite parses as JSON or writes as JSON is read for a price. JSON that is made stays JSON.
-            let is_read = emitted == "json_array_length"
-                || emitted.starts_with("json_") && self.type_of(expr).category() == Category::Text;
-            if is_read {
-                self.put("pg_read(");
-            }
-            match (takes, at) {
-                (Takes::Texts, _) | (Takes::TextNumbers | Takes::PartMoment, 0) => {
-                    self.expr(expr, Type::Text)?
-                }
-                (Takes::PartMoment, _) => self.moment(expr)?,
-                (Takes::TextNumbers, _) => self.expr(expr, Type::Int4)?,
-                (Takes::Numbers | Takes::Any, _) => self.expr(expr, Type::Unknown)?,
-                // A separator, an offset: arguments that are not like the first.
-                (Takes::Same, _) if type_follows(name) || at == 0 => self.expr(expr, same)?,
-                (Takes::Same, _) => self.expr(expr, Type::Unknown)?,
-            }
-            if is_read {
-                self.put(")");
-            }
+            // A separator, an offset: arguments that are not like the first.
+            let same = if type_follows(name) || at == 0 { same } else { Type::Unknown };
+            self.argument(emitted, takes, at, expr, same)?;
         }
         if star {
             self.put(if self.counts_rows { "1" } else { "*" });
         }
         self.clauses(name, clauses)?;
         self.put(")");
+        Ok(())
+    }
+
+    /// Writes an argument; one without a type is of type `same`, where the others say it.
+    fn argument(&mut self, emitted: &str, takes: Takes, at: usize, expr: &Expr, same: Type) -> Result<()> {
+        // What SQLite parses as JSON or writes as JSON is read for a price. JSON that is made stays JSON.
+        let is_json = emitted.starts_with("json_") && emitted != "json_array_length";
+        let is_key = emitted.ends_with("object") && at % 2 == 0;
+        if is_json && !is_key && self.is_json_apart(expr) {
+            return self.json_value(expr);
+        }
+        let is_read =
+            emitted == "json_array_length" || is_json && self.type_of(expr).category() == Category::Text;
+        if is_read {
+            self.put("pg_read(");
+        }
+        match (takes, at) {
+            (Takes::Texts, _) | (Takes::TextNumbers | Takes::PartMoment, 0) => self.expr(expr, Type::Text)?,
+            (Takes::PartMoment, _) => self.moment(expr)?,
+            (Takes::TextNumbers, _) => self.expr(expr, Type::Int4)?,
+            (Takes::Numbers | Takes::Any, _) => self.expr(expr, Type::Unknown)?,
+            (Takes::Same, _) => self.expr(expr, same)?,
+        }
+        if is_read {
+            self.put(")");
+        }
         Ok(())
     }
 
@@ -284,32 +300,54 @@ impl Translator<'_> {
             let message = format!("{name} with these arguments");
             Failure::unsupported(message, "write nextval('name'), currval('name') or setval('name', 42)")
         };
-        let (Some(Expr::Value(value)), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default())
-        else {
+        let (Some(first), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default()) else {
             return Err(wrong());
         };
-        let Literal::SingleQuotedString(sequence) = &value.value else { return Err(wrong()) };
-        if rest.len() != usize::from(name == "setval") {
+        let (sequence, place) = self.sequence_name(first)?.ok_or_else(wrong)?;
+        let fits = if name == "setval" { (1..=2).contains(&rest.len()) } else { rest.is_empty() };
+        if !fits {
             return Err(wrong());
         }
         let number =
             *self.catalogue.sequences.get(sequence.trim_start_matches("public.")).ok_or_else(|| {
-                let place = value.span.start;
                 Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{sequence}\" does not exist"))
                     .hint("a serial column c of table t has the sequence t_c_seq")
-                    .at(place.line, place.column)
+                    .at(place.0, place.1)
             })?;
         if name != "currval" {
             self.changes_rows = true;
         }
-        self.put(&format!("pg_{name}({number}, {}", literal(sequence)));
-        if let [next] = rest {
-            self.put(", ");
-            self.expr(next, Type::Int8)?;
+        self.put(&format!("pg_{name}({number}, {}", literal(&sequence)));
+        for (expr, kind) in rest.iter().zip([Type::Int8, Type::Bool]) {
+            self.inside(", ", expr, kind, "")?;
         }
         self.put(")");
         Ok(())
     }
+
+    /// The sequence that an argument names, and where.
+    fn sequence_name(&self, expr: &Expr) -> Result<Option<(String, (u64, u64))>> {
+        Ok(match expr {
+            Expr::Value(value) => match &value.value {
+                Literal::SingleQuotedString(name) => {
+                    Some((name.replace('"', ""), (value.span.start.line, value.span.start.column)))
+                }
+                _ => None,
+            },
+            Expr::Cast { expr, data_type: DataType::Regclass, .. } => self.sequence_name(expr)?,
+            Expr::Function(function) if name_of(function) == "pg_get_serial_sequence" => {
+                match arguments(function).as_slice() {
+                    [table, column] => self.sequence_of(table, column)?.map(|name| (name, (0, 0))),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+}
+
+fn is_comma(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value == Literal::SingleQuotedString(",".to_owned()))
 }
 
 /// Aggregates of truth values.

@@ -296,7 +296,12 @@ fn counting(options: &[SequenceOptions]) -> Result<(i64, i64)> {
         match option {
             SequenceOptions::StartWith(value, _) => start = Some(whole(value)?),
             SequenceOptions::IncrementBy(value, _) => step = whole(value)?,
-            SequenceOptions::Cache(_) | SequenceOptions::DataType(_) | SequenceOptions::OwnedBy(_) => {}
+            SequenceOptions::Cache(_)
+            | SequenceOptions::DataType(_)
+            | SequenceOptions::OwnedBy(_)
+            | SequenceOptions::MinValue(None)
+            | SequenceOptions::MaxValue(None) => {}
+            SequenceOptions::MinValue(Some(least)) if whole(least)? == 1 => {}
             SequenceOptions::MinValue(_) | SequenceOptions::MaxValue(_) | SequenceOptions::Cycle(_) => {
                 return Err(Failure::unsupported(
                     "MINVALUE, MAXVALUE or CYCLE",
@@ -306,7 +311,8 @@ fn counting(options: &[SequenceOptions]) -> Result<(i64, i64)> {
         }
     }
     if step == 0 {
-        return Err(Failure::new(sqlstate::INVALID_PARAMETER, "INCREMENT must not be zero"));
+        return Err(Failure::new(sqlstate::INVALID_PARAMETER, "INCREMENT must not be zero")
+            .hint("write INCREMENT BY 1, or -1 to count down"));
     }
     Ok((start.unwrap_or(if step > 0 { 1 } else { -1 }), step))
 }

@@ -162,7 +162,7 @@ impl Translator<'_> {
                         Ok(())
                     }
                     _ => {
-                        let hint = "give one value for each column";
+                        let hint = "give one value for each column: (a, b) = (1, 2)";
                         let message = "number of columns does not match number of values";
                         Err(Failure::new(sqlstate::SYNTAX, message).hint(hint))
                     }
@@ -172,12 +172,18 @@ impl Translator<'_> {
     }
 
     pub(super) fn truncate(mut self, truncate: &Truncate) -> Result<Plan> {
-        if truncate.cascade == Some(CascadeOption::Cascade) {
-            let hint = "name the tables that refer to it as well: TRUNCATE a, b";
-            return Err(Failure::unsupported("TRUNCATE … CASCADE", hint));
-        }
         let targets = truncate.table_names.iter().map(|target| self.changed_table(&target.name));
-        let tables = targets.collect::<Result<BTreeSet<String>>>()?;
+        let mut tables = targets.collect::<Result<BTreeSet<String>>>()?;
+        while truncate.cascade == Some(CascadeOption::Cascade) {
+            let refers = |other: &Table| other.foreign.iter().any(|foreign| tables.contains(&foreign.parent));
+            let more =
+                self.catalogue.tables.iter().filter(|(name, other)| !tables.contains(*name) && refers(other));
+            let more: Vec<String> = more.map(|(name, _)| name.clone()).collect();
+            if more.is_empty() {
+                break;
+            }
+            tables.extend(more);
+        }
         for (child, other) in &self.catalogue.tables {
             if !tables.contains(child) && other.foreign.iter().any(|foreign| tables.contains(&foreign.parent))
             {

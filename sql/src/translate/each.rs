@@ -183,7 +183,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn array(&mut self, array: &Expr) -> Result<()> {
+    pub(super) fn array(&mut self, array: &Expr) -> Result<()> {
         match array {
             Expr::Nested(inner) => self.array(inner),
             Expr::Cast { expr, data_type, .. } => match Type::of_elements(data_type) {
@@ -204,7 +204,7 @@ impl Translator<'_> {
                 self.put(")");
                 Ok(())
             }
-            Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+            Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => {
                 self.inside("pg_array(", array, Type::Unknown, &format!(", {})", kind.code()))
             }
             other => Err(unsupported(other)),

@@ -32,6 +32,12 @@ impl Translator<'_> {
             Expr::Exists { subquery, negated } => {
                 self.subquery(if *negated { "NOT EXISTS (" } else { "EXISTS (" }, subquery)
             }
+            Expr::Array(_) => {
+                self.put("pg_array_text(");
+                self.array_of(expr, Type::Unknown)?;
+                self.put(")");
+                Ok(())
+            }
             Expr::Tuple(items) => {
                 self.put("(");
                 self.list(items, |this, item| this.expr(item, Type::Unknown))?;
@@ -56,6 +62,13 @@ impl Translator<'_> {
         self.grow(resolved.unwrap_or(0));
         if names.len() == 1 {
             self.names_alias(&name);
+        }
+        if let ([only], None) = (names, &resolved)
+            && only.quote_style.is_none()
+            && name == "current_schema"
+        {
+            self.put("'public'");
+            return Ok(());
         }
         // SQLite's names of the row itself are no columns.
         let hidden = ["rowid", "oid", "_rowid_"].contains(&name.as_str());
@@ -260,9 +273,8 @@ pub(super) fn unsupported(expr: &Expr) -> Failure {
         text.push('…');
     }
     let hint = match expr {
-        Expr::Array(_) | Expr::CompoundFieldAccess { .. } => {
-            "arrays stand only in `= ANY (ARRAY[…])`: use a table or JSON"
-        }
+        Expr::CompoundFieldAccess { .. } => "use unnest(…) WITH ORDINALITY in FROM, a table or JSON",
+        Expr::Collate { .. } => "texts compare by their bytes: write COLLATE \"C\", or leave it out",
         Expr::SimilarTo { .. } | Expr::RLike { .. } => "use LIKE or ILIKE",
         Expr::Interval(_) => "add an interval to a timestamp, or subtract it",
         Expr::AnyOp { .. } | Expr::AllOp { .. } => "use `= ANY (…)`, `<> ALL (…)`, or a subquery with EXISTS",

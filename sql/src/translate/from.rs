@@ -7,9 +7,10 @@ use sqlparser::ast::{
 
 use super::each::Elements;
 use super::relation::{Named, function_column, unsupported};
-use super::{Translator, folded, quoted, relation_name};
+use super::{Translator, folded, interval, literal, quoted, relation_name, system};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
+use crate::time::Interval;
 use crate::types::{Category, Type};
 
 impl Translator<'_> {
@@ -67,6 +68,12 @@ impl Translator<'_> {
 
     fn factor(&mut self, factor: &TableFactor) -> Result<()> {
         match factor {
+            factor if system::of(factor).is_some_and(|(view, _)| !self.hides(view.1)) => {
+                if let Some(found) = system::of(factor) {
+                    self.system(found);
+                }
+                self.within()
+            }
             TableFactor::Table { name, alias, args: None, sample: None, .. } => {
                 self.table(name, alias.as_ref())
             }
@@ -200,9 +207,12 @@ impl Translator<'_> {
         step: Option<&Expr>,
         alias: Option<&TableAlias>,
     ) -> Result<()> {
+        if let Some((interval::Written::Text(step), None)) = step.and_then(interval::of) {
+            return self.series_of_moments(from, to, &step, alias);
+        }
         for bound in [from, to] {
             if !matches!(self.type_of(bound).category(), Category::Number | Category::Unknown) {
-                let hint = "generate numbers, and add them to a date";
+                let hint = "give an interval as the step: generate_series(a, b, interval '1 day')";
                 return Err(Failure::unsupported("generate_series of other than numbers", hint));
             }
         }
@@ -233,6 +243,35 @@ impl Translator<'_> {
         Ok(())
     }
 
+    fn series_of_moments(
+        &mut self,
+        from: &Expr,
+        to: &Expr,
+        step: &str,
+        alias: Option<&TableAlias>,
+    ) -> Result<()> {
+        let length = Interval::parse(step)?.seconds();
+        if length == 0.0 {
+            return Err(Failure::new(sqlstate::INVALID_PARAMETER, "step size cannot equal zero")
+                .hint("write a step such as interval '1 day'"));
+        }
+        let kind = moments_of(self.type_of(from), self.type_of(to));
+        let bound = |this: &mut Self, expr: &Expr| {
+            this.apart(|this| this.inside("pg_cast(", expr, kind, &format!(", {})", kind.code())))
+        };
+        let (from, to) = (bound(self, from)?, bound(self, to)?);
+        let within = if length > 0.0 { "<=" } else { ">=" };
+        let column = quoted(&function_column("generate_series", alias));
+        let known = quoted(&alias.map_or("generate_series".to_owned(), |alias| folded(&alias.name)));
+        let next = format!("pg_shift(v, {}, 1, {})", literal(step), kind.code());
+        self.put(&format!(
+            "(WITH RECURSIVE pg_series(v) AS (SELECT {from} WHERE {from} {within} {to} UNION ALL \
+             SELECT {next} FROM pg_series WHERE {next} {within} {to}) \
+             SELECT v AS {column} FROM pg_series) AS {known}"
+        ));
+        Ok(())
+    }
+
     /// Fails if the table that a statement changes does not exist, or is a view.
     pub(super) fn changed_table(&mut self, name: &ObjectName) -> Result<String> {
         let known = relation_name(name)?;
@@ -248,6 +287,11 @@ impl Translator<'_> {
         self.uses(&known, TableMode::RowExclusive);
         Ok(known)
     }
+}
+
+/// The type of a series between moments of these types.
+pub(super) fn moments_of(from: Type, to: Type) -> Type {
+    if from == Type::Timestamp || to == Type::Timestamp { Type::Timestamp } else { Type::Timestamptz }
 }
 
 fn constant(expr: &Expr) -> Option<i64> {

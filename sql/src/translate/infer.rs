@@ -75,6 +75,7 @@ impl Translator<'_> {
                 self.first_type(results.chain(else_result.as_deref()))
             }
             Expr::Function(function) => call::type_of(self, function),
+            Expr::Array(_) => Type::Text,
             Expr::Extract { .. } => Type::Float8,
             Expr::Ceil { expr, .. } | Expr::Floor { expr, .. } => self.type_of(expr),
             Expr::Position { .. } => Type::Int4,

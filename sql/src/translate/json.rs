@@ -123,5 +123,23 @@ fn path(expr: &Expr) -> Result<String> {
         let hint = "write the path as a constant, '{a,b,0}', or use -> for each of its steps";
         return Err(Failure::unsupported("a path of JSON that is computed", hint));
     };
-    Ok(steps.iter().fold("$".to_owned(), |path, step| path + &crate::functions::json_step(step)))
+    Ok(joined(&steps))
+}
+
+/// A path whose steps are arguments of their own.
+pub(super) fn path_of(steps: &[&Expr]) -> Result<String> {
+    let text = |step: &&Expr| match step {
+        Expr::Value(value) => value.value.clone().into_string().filter(|step| !step.contains(['"', '\\'])),
+        _ => None,
+    };
+    let steps: Option<Vec<String>> = steps.iter().map(text).collect();
+    let steps = steps.ok_or_else(|| {
+        let hint = "write its steps as constants, or use -> for each of them";
+        Failure::unsupported("a path of JSON that is computed", hint)
+    })?;
+    Ok(joined(&steps))
+}
+
+fn joined(steps: &[String]) -> String {
+    steps.iter().fold("$".to_owned(), |path, step| path + &crate::functions::json_step(step))
 }

@@ -142,16 +142,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn at_time_zone(&mut self, timestamp: &Expr, zone: &Expr) -> Result<()> {
-        let utc = match zone {
-            Expr::Value(value) => match &value.value {
-                Literal::SingleQuotedString(name) => {
-                    ["utc", "gmt", "z", "etc/utc"].contains(&name.to_lowercase().as_str())
-                }
-                _ => false,
-            },
-            _ => false,
-        };
-        if !utc {
+        if !is_utc(zone) {
             return Err(Failure::unsupported("a time zone other than UTC", "write AT TIME ZONE 'UTC'"));
         }
         let to = match self.type_of(timestamp) {
@@ -211,4 +202,11 @@ fn is_nonzero(expr: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether an expression names UTC as a time zone.
+pub(super) fn is_utc(zone: &Expr) -> bool {
+    let Expr::Value(value) = zone else { return false };
+    let Literal::SingleQuotedString(name) = &value.value else { return false };
+    ["utc", "gmt", "z", "etc/utc"].contains(&name.to_lowercase().as_str())
 }

@@ -1,6 +1,6 @@
 //! Conditions: comparisons, lists, patterns, and the functions with a syntax of their own.
 
-use sqlparser::ast::{BinaryOperator as Op, Expr, InTarget, TrimWhereField, Value as Literal};
+use sqlparser::ast::{BinaryOperator as Op, Expr, InTarget, ObjectName, TrimWhereField, Value as Literal};
 
 use super::expr::unsupported;
 use super::{Translator, call, interval, literal};
@@ -78,6 +78,19 @@ impl Translator<'_> {
                 }
                 self.put(")");
                 Ok(())
+            }
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                self.inside("pg_overlay(", expr, Type::Text, ", ")?;
+                self.inside("", overlay_what, Type::Text, ", ")?;
+                self.expr(overlay_from, Type::Int4)?;
+                if let Some(length) = overlay_for {
+                    self.inside(", ", length, Type::Int4, "")?;
+                }
+                self.put(")");
+                Ok(())
+            }
+            Expr::Collate { expr: inner, collation } if is_by_bytes(collation) => {
+                self.expr(inner, Type::Text)
             }
             Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
                 self.put(match trim_where {
@@ -233,4 +246,11 @@ fn is_prefix(pattern: &Expr) -> bool {
     let Expr::Value(value) = pattern else { return false };
     let Literal::SingleQuotedString(text) = &value.value else { return false };
     !text.strip_suffix('%').unwrap_or(text).contains(['%', '_', '\\'])
+}
+
+/// Whether a collation compares texts by their bytes.
+pub(super) fn is_by_bytes(collation: &ObjectName) -> bool {
+    let name = collation.to_string().replace('"', "").to_lowercase();
+    ["c", "posix", "ucs_basic", "pg_catalog.c", "c.utf8", "default", "pg_catalog.default"]
+        .contains(&name.as_str())
 }

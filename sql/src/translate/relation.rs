@@ -6,7 +6,10 @@ use sqlparser::ast::{
     Value as Literal, With,
 };
 
-use super::{Cte, Relation, Translator, call, each, folded, literal, relation_name, undefined_table};
+use super::{
+    Cte, Relation, Translator, call, each, folded, from, interval, literal, relation_name, system,
+    undefined_table,
+};
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result};
 use crate::types::Type;
@@ -28,6 +31,8 @@ pub(super) fn column_name(expr: &Expr) -> String {
             name => name,
         },
         Expr::Case { .. } => "case".to_owned(),
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
         Expr::Exists { negated: false, .. } => "exists".to_owned(),
         Expr::AtTimeZone { .. } => "timezone".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
@@ -227,6 +232,9 @@ impl Translator<'_> {
 
     fn relation_of(&mut self, factor: &TableFactor, relations: &mut Vec<Relation>) -> Result<()> {
         match factor {
+            factor if system::of(factor).is_some_and(|(view, _)| !self.hides(view.1)) => {
+                relations.extend(system::of(factor).map(system::relation));
+            }
             TableFactor::Table { name, alias, args: None, .. } => {
                 let Named { name, table, outputs, body } = self.named(name)?;
                 let alias = alias.as_ref().map_or(name, |alias| folded(&alias.name));
@@ -275,6 +283,11 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Whether a table, a view or a WITH has the name of a table of the system.
+    pub(super) fn hides(&self, name: &str) -> bool {
+        self.ctes.iter().any(|cte| cte.name == name) || self.catalogue.has_relation(name)
+    }
+
     /// A common table expression, a table or a view.
     pub(super) fn named(&self, name: &ObjectName) -> Result<Named> {
         let known = relation_name(name)?;
@@ -313,13 +326,22 @@ impl Translator<'_> {
             _ => Type::Unknown,
         };
         let kind = if kind == Type::Unknown && function == "generate_series" { Type::Int4 } else { kind };
+        let exprs: Vec<&Expr> = args
+            .iter()
+            .filter_map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            })
+            .collect();
+        let kind = match exprs.as_slice() {
+            [from, to, step] if interval::of(step).is_some() => {
+                from::moments_of(self.type_of(from), self.type_of(to))
+            }
+            _ => kind,
+        };
         let known = alias.map_or(function.clone(), |alias| folded(&alias.name));
         // The numbers of a series are between its ends.
-        let ends = args.iter().filter_map(|arg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-            _ => None,
-        });
-        let bits = self.most_bits(ends);
+        let bits = self.most_bits(exprs.into_iter());
         let output = Output::plain(function_column(&function, alias), kind, true);
         Relation::of_function(known, Output { bits, ..output })
     }

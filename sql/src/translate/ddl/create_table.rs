@@ -11,6 +11,7 @@ use super::{Change, Ddl, Translator, counting, named};
 use crate::catalogue::{Column, Index, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
+use crate::translate::predicate::is_by_bytes;
 use crate::translate::{Relation, folded, quoted, relation_name};
 use crate::types::Type;
 
@@ -117,6 +118,7 @@ impl Translator<'_> {
             let given = option.name.as_ref().map(folded);
             match &option.option {
                 ColumnOption::Null => {}
+                ColumnOption::Collation(collation) if is_by_bytes(collation) => {}
                 ColumnOption::NotNull => column.not_null = true,
                 ColumnOption::Default(expr) => {
                     column.default = Some(self.apart(|this| {
