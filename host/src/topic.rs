@@ -26,7 +26,7 @@ use growth::Growth;
 pub use conventions::{Described, Operation, of_message};
 pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
 pub use group::{Absence, Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
-pub use growth::Lineage;
+pub use growth::{LED_FOR_EACH_CAUSE, Lineage, TooMany};
 pub use log::{Full, Log};
 
 /// A message.
@@ -137,7 +137,7 @@ pub struct Topics {
     consumers: Vec<Conventions>,
     /// Calls and messages may be this deep.
     depth: u32,
-    /// How many messages of rings were sent, and how many may be.
+    /// How many messages were sent that others have led to, and how many may be.
     pub growth: Growth,
     listener: OnceCell<Rc<dyn Listener>>,
 }
@@ -150,6 +150,7 @@ impl Topics {
     /// These topics and groups. Calls and messages may be this deep.
     pub fn of(topics: &[model::Topic], subscriptions: &[model::Subscription], depth: u32) -> Self {
         let group = |of: &model::Subscription| Group::new(of, topics[of.topic].partitions);
+        let kept = Rc::default();
         let of = |topic| {
             let all = subscriptions.iter().enumerate();
             all.filter(|(_, one)| one.topic == topic).map(|(place, _)| place).collect()
@@ -159,7 +160,7 @@ impl Topics {
             topics: topics.iter().map(|_| Conventions::default()).collect(),
             consumers: subscriptions.iter().map(|_| Conventions::default()).collect(),
             depth,
-            logs: topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
+            logs: topics.iter().map(|topic| RefCell::new(Log::new(topic, &kept))).collect(),
             groups: subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
             growth: Growth::default(),
             listener: OnceCell::new(),

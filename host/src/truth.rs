@@ -149,6 +149,7 @@ impl TruthWriter {
             kind: firing.kind.to_owned(),
             at: self.seconds(firing.time),
             time: units::instant(firing.time),
+            kept_since: firing.kept_since.map(|since| self.seconds(since)),
             window: firing.window,
             after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),

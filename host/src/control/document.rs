@@ -44,7 +44,9 @@ pub struct State {
     /// When its schedule opens or closes its next window: simulated time since the
     /// start of the run. Null where it does so no more, or it depends on another fault.
     pub next_ns: Option<Nanos>,
-    /// Requests that met its target and conditions while it was active.
+    /// Requests, messages and runs of jobs that met its target and conditions while it was active, messages
+    /// that it keeps at this moment from who consumes them included; of a fault that strikes none of these:
+    /// what it strikes.
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,

@@ -1,5 +1,7 @@
 //! What a fault did, in numbers: what it matched, struck and spared.
 
+use crate::model::Effect;
+
 /// Why a fault that matched did not strike. In the order in which it is asked: what
 /// the first spares, the next does not see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ impl Suppression {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     pub name: String,
+    /// What it may match: `request or message`.
+    pub of: &'static str,
     /// Requests, messages and runs of jobs that met target and conditions while the fault was active; of a
     /// fault that strikes none of these: what it strikes.
     pub matched: u64,
@@ -80,6 +84,22 @@ pub struct Account {
     /// The natural logarithm of the chance that its draws spare all that they have spared:
     /// of n requests with probability p it is n ln(1 - p).
     pub luck: f64,
+}
+
+impl Effect {
+    /// What a fault with this effect may match.
+    pub(super) const fn matches(&self) -> &'static str {
+        match self {
+            Self::Network(_) | Self::Door(_) => "request",
+            Self::Worker(_) => "request or message",
+            Self::Replica(_) => "request, message or run of a job",
+            Self::Span(_) => "span",
+            Self::Record(_) | Self::Export(_) => "record",
+            Self::Database { .. } => "statement",
+            Self::Cache(_) => "command",
+            Self::Topic { .. } => "message",
+        }
+    }
 }
 
 impl Account {

@@ -67,6 +67,8 @@ pub struct Firing {
     pub kind: &'static str,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
+    /// When it began to keep the message that is struck from who consumes it; none of what is struck at once.
+    pub kept_since: Option<Nanos>,
     /// The number of the fault's window to which it belongs, from 1.
     pub window: u64,
     /// Why it comes after that window has closed, if it does.
@@ -126,6 +128,7 @@ impl Firing {
             index: rule.index,
             kind: rule.kind.name,
             time,
+            kept_since: None,
             window,
             after: After::of(rule, window),
             service: site.service,
@@ -157,6 +160,17 @@ impl Firing {
         Self { topic: Some((topic, partition)), ..self }
     }
 
+    /// What is struck was kept from this instant on.
+    #[must_use]
+    pub fn kept_since(self, since: Option<Nanos>) -> Self {
+        Self { kept_since: since, ..self }
+    }
+
+    /// When the fault began to act on what is struck.
+    pub fn began(&self) -> Nanos {
+        self.kept_since.unwrap_or(self.time)
+    }
+
     /// A rule has struck a replica, by its window of this number, and no request.
     pub fn of_replica(
         rule: &Rule,
@@ -170,6 +184,7 @@ impl Firing {
             index: rule.index,
             kind: rule.kind.name,
             time,
+            kept_since: None,
             window,
             after: After::of(rule, window),
             service,

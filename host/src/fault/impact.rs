@@ -75,7 +75,7 @@ pub struct RequestEnd {
 /// What one fault has touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultImpact {
-    /// When it first struck: nanoseconds since the Unix epoch.
+    /// When it first struck, or kept what it has struck later: nanoseconds since the Unix epoch.
     pub first: Option<Nanos>,
     /// Where it struck.
     pub struck: BTreeSet<ServiceRoute>,
@@ -277,7 +277,8 @@ impl ImpactTracker {
     /// has not ended.
     pub(super) fn struck(&mut self, firing: &Firing) {
         let touched = &mut self.impact.touched[firing.index];
-        touched.first.get_or_insert(firing.time);
+        let began = firing.began();
+        touched.first = Some(touched.first.map_or(began, |first| first.min(began)));
         touched.struck.insert((firing.service, firing.route));
         // One that no service has got yet is a root, and no begin.
         let mut root = firing.within;

@@ -32,6 +32,8 @@ pub struct Rule {
     pub chance: RefCell<Chance>,
     /// Names what is drawn for the fault itself, whatever requests come.
     pub key: Key,
+    /// What it may match, as an account says it.
+    of: &'static str,
     enabled: bool,
     route: Option<u32>,
     active: Cell<bool>,
@@ -85,6 +87,7 @@ impl Rule {
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),
             key: key.with_name(&fault.name),
+            of: fault.effect.matches(),
             enabled: fault.enabled,
             route,
             active: Cell::new(false),
@@ -272,6 +275,7 @@ impl Rule {
     pub fn counts(&self) -> Account {
         Account {
             name: self.name.to_string(),
+            of: self.of,
             matched: self.count.matched.get(),
             injected: self.count.injected.get(),
             suppressed: self.count.suppressed(),

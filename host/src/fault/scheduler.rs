@@ -41,6 +41,9 @@ pub trait WindowHandler {
 
     /// The rule is no longer active.
     fn closed(&self, rule: &Rc<Rule>);
+
+    /// Messages that it keeps from who consumes them, or has, and that it has not counted yet.
+    fn kept(&self, rule: &Rule) -> u64;
 }
 
 /// Opens and closes windows.
@@ -177,6 +180,11 @@ impl FaultScheduler {
     /// All rules, in the order of the model.
     pub fn rules(&self) -> &[Rc<Rule>] {
         self.handler.faults().rules()
+    }
+
+    /// Messages that a rule keeps from who consumes them, or has, and that it has not counted yet.
+    pub fn kept(&self, rule: &Rule) -> u64 {
+        self.handler.kept(rule)
     }
 
     /// Whether a rule is on or off by hand; otherwise its schedule decides.

@@ -166,6 +166,9 @@ pub struct LoadRow {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FaultRow {
     pub name: String,
+    /// What it may match: `request or message`.
+    #[serde(skip)]
+    pub of: &'static str,
     /// Requests, messages and runs of jobs that met its target and its conditions while it was
     /// active; of a fault that strikes none of these: what it strikes, such as records.
     pub matched: u64,
@@ -196,9 +199,8 @@ impl FaultRow {
             Self { matched: 0, windows: 0, .. } => {
                 Some(format!("{name} was never active: its window did not open during the run"))
             }
-            Self { matched: 0, .. } => Some(format!(
-                "{name} matched nothing: no request of the run met its target and conditions while it was \
-                 active"
+            Self { matched: 0, of, .. } => Some(format!(
+                "{name} matched nothing: no {of} met its target and conditions while it was active"
             )),
             Self { injected: 0, .. } => self.in_vain(name),
             _ => None,
@@ -369,6 +371,7 @@ impl From<fault::Account> for FaultRow {
         let reasons = Suppression::ALL.into_iter().zip(account.suppressed).filter(|(_, count)| *count > 0);
         Self {
             name: account.name,
+            of: account.of,
             matched: account.matched,
             injected: account.injected,
             suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),

@@ -4,7 +4,7 @@
 mod guests;
 pub mod paths;
 
-pub use guests::{databases, of_job, of_topic, published};
+pub use guests::{databases, of_job, of_topic, published, sendings};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -259,17 +259,17 @@ impl Calls {
 }
 
 /// A guest that a fault deploys at a service.
-struct Deployment<'a> {
-    fault: &'a Fault,
-    code: &'a Code,
+pub struct Deployment<'a> {
+    pub fault: &'a Fault,
+    pub code: &'a Code,
     /// What it changes of the service's configuration.
     own: &'a IndexMap<String, String>,
     /// All of its configuration.
-    config: IndexMap<String, String>,
+    pub config: IndexMap<String, String>,
 }
 
 /// The deployments at a service.
-fn deployments(model: &Model, at: ServiceId) -> impl Iterator<Item = Deployment<'_>> {
+pub fn deployments(model: &Model, at: ServiceId) -> impl Iterator<Item = Deployment<'_>> {
     model.faults.iter().filter_map(move |fault| match &fault.effect {
         Effect::Door(DoorFault::BadDeploy { code, config: own, .. })
             if fault.targets().iter().any(|target| target.service == at) =>

@@ -127,7 +127,7 @@ impl Responder {
 
     fn state(&self, rule: &Rule) -> State {
         let [service, route, database, cache, topic] = self.targets[rule.index].clone();
-        let counts = rule.counts();
+        let (counts, kept) = (rule.counts(), self.scheduler.kept(rule));
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
         State {
@@ -144,8 +144,8 @@ impl Responder {
             strength: if rule.is_active() { rule.strength(self.sched.now()) } else { 0.0 },
             windows: rule.windows(),
             next_ns: self.scheduler.next_turn(rule.index).map(|at| at - self.start),
-            matched: counts.matched,
-            injected: counts.injected,
+            matched: counts.matched + kept,
+            injected: counts.injected + kept,
             suppressed: spared.map(|(why, count)| (why.name().to_owned(), count)).collect::<BTreeMap<_, _>>(),
         }
     }

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::clock;
 use crate::error::quote;
-use crate::model::Nanos;
+use crate::model::{Nanos, ServiceId};
 use crate::report::words::{count, counted};
 use crate::sched::Sched;
-use crate::topic::Topics;
+use crate::topic::{Lineage, TooMany, Topics};
 
 use super::Failure;
 
@@ -37,7 +37,7 @@ const TOLD: Duration = Duration::from_secs(1);
 /// Groups that a failure names: those that lag most.
 const GROUPS_AT_MOST: usize = 3;
 
-/// Topics of a ring that a failure names.
+/// Topics of a ring, and topics and services of another way, that a failure names.
 const STEPS_AT_MOST: usize = 6;
 
 /// The end of a run.
@@ -81,13 +81,13 @@ impl Drain<'_> {
         let at_most = AT_MOST.saturating_add(FOR_EACH_MESSAGE.saturating_mul(lag));
         let mut drained = pin!(self.sched.drained());
         while !topics.groups().is_empty() {
-            let (settled, sent) = (topics.settled(), topics.growth.sent());
+            let (settled, sent) = (topics.settled(), topics.growth.round());
             let waited = select(drained.as_mut(), self.sched.sleep(STUCK)).await;
             if matches!(waited, Either::Left(_)) || topics.lag() > 0 && topics.settled() == settled {
                 return None;
             }
             let took = self.sched.now() - end;
-            if took >= at_most && topics.growth.sent() > sent {
+            if took >= at_most && topics.growth.round() > sent {
                 let took = clock::show(took);
                 let ring = self.ring();
                 let what = format!("{took} after the last request messages still go round ({ring})");
@@ -119,16 +119,41 @@ impl Drain<'_> {
     /// Messages have led to more messages than a run may send.
     fn too_many(&self) -> Option<Failure> {
         let growth = &self.topics().growth;
-        growth.is_over().then(|| {
-            let after = clock::show(self.sched.now() - self.start);
-            let causes = match growth.causes() {
-                1 => "1 request or run of a job".to_owned(),
-                causes => format!("{} requests and runs of jobs", count(causes)),
-            };
-            let [sent, most] = [growth.sent(), growth.most()].map(count);
-            let led = format!("led to {sent} messages that go round ({})", self.ring());
-            self.failure(format!("after {after} {causes} {led}, and {most} are the most"))
-        })
+        let too_many = growth.too_many()?;
+        let after = clock::show(self.sched.now() - self.start);
+        let causes = match growth.causes() {
+            1 => "1 request or run of a job".to_owned(),
+            causes => format!("{} requests and runs of jobs", count(causes)),
+        };
+        let failure = match too_many {
+            TooMany::Round { sent, most } => {
+                let led = format!("led to {} messages that go round ({})", count(sent), self.ring());
+                self.failure(format!("after {after} {causes} {led}, and {} are the most", count(most)))
+            }
+            TooMany::Led { sent, most, last } => {
+                let led = format!("led to {} messages that consumers sent, {}", count(sent), self.way(&last));
+                let failure =
+                    self.failure(format!("after {after} {causes} {led}, and {} are the most", count(most)));
+                Failure { help: "let a consumer send fewer messages for each one that it takes", ..failure }
+            }
+        };
+        Some(failure)
+    }
+
+    /// The last message that was sent, and the way that led to it:
+    /// `the last by "mailer" to the topic "mails" (shop -> orders -> mailer -> mails)`.
+    fn way(&self, last: &Lineage) -> String {
+        let name = |(by, topic): &(ServiceId, usize)| {
+            let topic = self.topics().logs()[*topic].borrow().settings.name.clone();
+            (self.bus.nodes()[by.index()].name.to_string(), topic)
+        };
+        let names: Vec<_> = last.way().iter().map(name).collect();
+        let of_last = names.last().map_or_else(String::new, |(by, topic)| {
+            format!("the last by {} to the topic {}", quote(by), quote(topic))
+        });
+        let mut steps: Vec<_> = names.into_iter().flat_map(|(by, topic)| [by, topic]).collect();
+        shorten(&mut steps);
+        format!("{of_last} ({})", steps.join(" -> "))
     }
 
     /// The topics of a ring: `orders -> invoices -> orders`.
@@ -136,10 +161,7 @@ impl Drain<'_> {
         let topics = self.topics();
         let name = |topic: &usize| topics.logs()[*topic].borrow().settings.name.clone();
         let mut steps: Vec<_> = topics.growth.ring().iter().map(name).collect();
-        if steps.len() > STEPS_AT_MOST + 1 {
-            let more = steps.len() - STEPS_AT_MOST;
-            steps.splice(STEPS_AT_MOST / 2..STEPS_AT_MOST / 2 + more, [format!("({more} more)")]);
-        }
+        shorten(&mut steps);
         steps.join(" -> ")
     }
 
@@ -163,5 +185,13 @@ impl Drain<'_> {
             what,
             help: "let a consumer send fewer messages than it takes, or send to a topic outside of the ring",
         }
+    }
+}
+
+/// Leaves out what is in the middle of many steps.
+fn shorten(steps: &mut Vec<String>) {
+    if steps.len() > STEPS_AT_MOST + 1 {
+        let more = steps.len() - STEPS_AT_MOST;
+        steps.splice(STEPS_AT_MOST / 2..STEPS_AT_MOST / 2 + more, [format!("({more} more)")]);
     }
 }

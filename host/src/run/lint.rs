@@ -7,7 +7,9 @@
 mod calls;
 mod cycles;
 mod exports;
+mod fan_out;
 mod faults;
+mod flow;
 mod links;
 mod rings;
 mod routes;
@@ -49,9 +51,18 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     problems.extend(traffic::problems(&run));
     problems.extend(faults::problems(&run));
     problems.extend(subscriptions::problems(&run));
-    problems.extend(rings::problems(&run));
+    problems.extend(messages(&run));
     problems.extend(stores::problems(&run));
     problems.extend(settings::problems(&run));
+    problems
+}
+
+/// Messages that go round, or become a great many.
+fn messages(run: &Run<'_>) -> Vec<Problem> {
+    let flow = flow::Flow::of(run);
+    let rings = rings::Rings::of(&flow);
+    let mut problems = rings.problems(&flow);
+    problems.extend(fan_out::problems(&flow, &rings));
     problems
 }
 

@@ -3,12 +3,13 @@
 //! end by itself.
 //!
 //! While a run goes on, the first tells it to stop, and the second ends the process. At
-//! any other time the first ends the process.
+//! any other time the first ends the process. Signals that come [together](TOGETHER) are one.
 
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
@@ -16,6 +17,10 @@ use crate::clock;
 
 /// What a shell says of a process that ctrl-c has ended: 128 + SIGINT.
 pub const INTERRUPTED: i32 = 130;
+
+/// Signals that come within this time of the one that tells a run to stop are that one: `timeout` of GNU
+/// sends its signal to the process and then to the group that it is in. No person is as quick.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 type Beats = Box<dyn Fn() -> u64 + Send>;
 
@@ -45,6 +50,8 @@ pub fn catch() {
             while signals.next().await {
                 if let Some(at_most) = obey() {
                     tokio::spawn(quit_after(at_most));
+                    tokio::time::sleep(TOGETHER).await;
+                    signals.forget();
                 }
             }
         };
@@ -148,6 +155,11 @@ impl Signals {
             terminated = self.terminate.recv() => terminated.is_some(),
         }
     }
+
+    /// Takes those that have come for none.
+    fn forget(&mut self) {
+        while self.next().now_or_never() == Some(true) {}
+    }
 }
 
 #[cfg(not(unix))]
@@ -163,4 +175,8 @@ impl Signals {
     async fn next(&mut self) -> bool {
         tokio::signal::ctrl_c().await.is_ok()
     }
+
+    /// One is heard of only by who waits for it.
+    #[allow(clippy::unused_self)]
+    const fn forget(&mut self) {}
 }

@@ -1,6 +1,8 @@
 //! The messages of a topic, as its partitions keep them.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::model::{self, Nanos, Overflow};
 use crate::rng::Key;
@@ -11,6 +13,10 @@ use super::{Record, partitioner};
 /// Bytes that all partitions of a topic keep together, whatever each may keep; one message of each is kept in
 /// any case.
 const TOPIC_BYTES_AT_MOST: u64 = 1 << 30;
+
+/// Bytes that all topics of a world keep together, whatever each may keep; one message of each partition is
+/// kept in any case.
+const ALL_BYTES_AT_MOST: u64 = 4 << 30;
 
 /// What a message takes there beside its key, headers and body: bytes.
 const BYTES_OF_EACH: u64 = 512;
@@ -24,8 +30,8 @@ pub struct Full;
 pub struct Log {
     pub settings: model::Topic,
     partitions: Vec<Partition>,
-    /// What the records of all partitions take together, with [`BYTES_OF_EACH`].
-    bytes: u64,
+    /// What the records of all partitions take together.
+    held: Held,
     /// More requests are made.
     is_fed: bool,
     pub(super) counts: TopicCounts,
@@ -38,6 +44,34 @@ struct Partition {
     records: VecDeque<Record>,
     /// What they take together.
     bytes: u64,
+}
+
+/// What records take, with [`BYTES_OF_EACH`].
+#[derive(Debug, Default)]
+struct Held {
+    /// Those of a topic.
+    own: u64,
+    /// Those of all topics of a world.
+    all: Rc<Cell<u64>>,
+}
+
+impl Held {
+    /// A record comes whose message has this size.
+    fn add(&mut self, size: u64) {
+        self.own += size + BYTES_OF_EACH;
+        self.all.set(self.all.get() + size + BYTES_OF_EACH);
+    }
+
+    /// It goes.
+    fn remove(&mut self, size: u64) {
+        self.own -= size + BYTES_OF_EACH;
+        self.all.set(self.all.get() - size - BYTES_OF_EACH);
+    }
+
+    fn has_room(&self, size: u64) -> bool {
+        let takes = size + BYTES_OF_EACH;
+        self.own + takes <= TOPIC_BYTES_AT_MOST && self.all.get() + takes <= ALL_BYTES_AT_MOST
+    }
 }
 
 impl Partition {
@@ -55,12 +89,13 @@ impl Partition {
 }
 
 impl Log {
-    pub fn new(settings: &model::Topic) -> Self {
+    /// A topic beside others, which keep `all` bytes together.
+    pub fn new(settings: &model::Topic, all: &Rc<Cell<u64>>) -> Self {
         let partitions = (0..settings.partitions).map(|_| Partition::default()).collect();
         Self {
             settings: settings.clone(),
             partitions,
-            bytes: 0,
+            held: Held { own: 0, all: Rc::clone(all) },
             is_fed: true,
             counts: TopicCounts::default(),
         }
@@ -106,28 +141,27 @@ impl Log {
             while of.oldest < done
                 && let Some(size) = of.pop()
             {
-                self.bytes -= size + BYTES_OF_EACH;
+                self.held.remove(size);
             }
         }
-        let is_full = |of: &Partition, all: u64| {
+        let is_full = |of: &Partition, held: &Held| {
             let count = of.records.len() as u64;
-            let takes = all + size + BYTES_OF_EACH;
-            let has_no_room = of.bytes + size > retain.bytes || takes > TOPIC_BYTES_AT_MOST;
+            let has_no_room = of.bytes + size > retain.bytes || !held.has_room(size);
             count >= retain.messages || count > 0 && has_no_room
         };
-        if self.settings.overflow == Overflow::Refuse && is_full(of, self.bytes) {
+        if self.settings.overflow == Overflow::Refuse && is_full(of, &self.held) {
             self.counts.refused += 1;
             return Err(Full);
         }
-        while is_full(of, self.bytes)
+        while is_full(of, &self.held)
             && let Some(size) = of.pop()
         {
-            self.bytes -= size + BYTES_OF_EACH;
+            self.held.remove(size);
             self.counts.dropped += 1;
         }
         let offset = of.end();
         of.bytes += size;
-        self.bytes += size + BYTES_OF_EACH;
+        self.held.add(size);
         of.records.push_back(record);
         self.counts.published += 1;
         self.counts.late += u64::from(!self.is_fed);
@@ -157,7 +191,7 @@ impl Log {
         while is_old(of)
             && let Some(size) = of.pop()
         {
-            self.bytes -= size + BYTES_OF_EACH;
+            self.held.remove(size);
             self.counts.expired += 1;
         }
     }

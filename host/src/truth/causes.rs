@@ -25,7 +25,7 @@ use super::work::{Compared, GroupChange, JobChange};
 pub struct Causes {
     /// Requests from outside that both runs had.
     pub compared: u64,
-    /// Of those, the ones that were answered otherwise, or took longer or less long.
+    /// Of those, the ones that were answered otherwise, or took longer or less long: by 1 microsecond at least.
     pub changed: u64,
     /// `changed` of `compared`, from 0 to 1.
     pub changed_share: f64,
@@ -217,7 +217,7 @@ impl Tally {
         self.failed_without += u64::from(failed[1]);
         self.caused += u64::from(failed[0] && !failed[1]);
         self.averted += u64::from(!failed[0] && failed[1]);
-        if pair.with.end != pair.without.end {
+        if pair.is_changed() {
             self.changed.push(pair);
         }
         self.extra.extend(pair.extra());

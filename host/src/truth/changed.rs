@@ -4,7 +4,7 @@ use crate::fault::impact::OutsideRequest as Request;
 use crate::model::Nanos;
 
 use super::Names;
-use super::measures::is_slower;
+use super::measures::{is_other, is_slower};
 use super::symptom::{Symptom, Visible};
 
 /// A request in both runs.
@@ -21,6 +21,14 @@ impl Pair {
         let is_sent = self.with.is_sent && self.without.is_sent;
         let (with, without) = self.with.end.zip(self.without.end).filter(|_| is_sent)?;
         Some(with.took.cast_signed().saturating_sub(without.took.cast_signed()))
+    }
+
+    /// Whether it ends otherwise with the fault, or at another time.
+    pub fn is_changed(&self) -> bool {
+        match (self.with.end, self.without.end) {
+            (Some(with), Some(without)) => with.answer != without.answer || is_other(with.took, without.took),
+            (with, without) => with != without,
+        }
     }
 
     /// As what a client notices it, if one does.

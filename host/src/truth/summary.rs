@@ -26,7 +26,7 @@ pub struct FaultRow {
     /// Processes of replicas that it has ended; only of a fault that has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deaths: Option<u64>,
-    /// When it first struck; null if it never did.
+    /// When it first struck, or first kept a message that it has struck; null if it never did.
     pub first_firing_at: Option<f64>,
     /// Where it struck.
     pub struck: Vec<Where>,

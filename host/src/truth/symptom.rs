@@ -34,7 +34,8 @@ pub struct Symptom {
     /// By how much longer it took than without the fault: milliseconds. Null where that is not
     /// known.
     pub slower_by_ms: Option<f64>,
-    /// As what its client notices it; null where it does not, or where that is not known.
+    /// As what its client notices it, of a message or a run of a job in what way it is worse off; null where
+    /// nobody notices it, or where that is not known.
     pub visible_as: Option<Visible>,
     /// Only of what is no request.
     #[serde(flatten)]
@@ -53,12 +54,11 @@ pub struct WorkSymptom {
     /// Of a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    pub worse: Option<Worse>,
 }
 
 impl WorkSymptom {
-    pub const fn new(kind: WorkKind, worse: Option<Worse>) -> Self {
-        Self { kind, topic: None, group: None, job: None, worse }
+    pub const fn new(kind: WorkKind) -> Self {
+        Self { kind, topic: None, group: None, job: None }
     }
 }
 
@@ -69,23 +69,6 @@ pub enum WorkKind {
     Message,
     /// A run of a job.
     Run,
-}
-
-/// In what way work is worse off with a fault; the first of these that applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Worse {
-    /// The group never got the message.
-    Lost,
-    GivenUp,
-    /// Neither done nor given up at the end of the run.
-    Undone,
-    /// Done more often than without the fault.
-    Repeated,
-    /// Failed more often.
-    Failed,
-    /// Done later by 10 ms and by a fifth, both at least.
-    Late,
 }
 
 impl Symptom {
@@ -109,14 +92,33 @@ impl Symptom {
     }
 }
 
-/// As what it is noticed that a request has changed, or a message or a run of a job.
+/// As what it is noticed that a request has changed: the first two. In what way a message or a run of a job is
+/// worse off: the first of the others that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visible {
-    /// It fails, and without the fault it would not. Work that is worse off in any way but late.
+    /// A request fails, and without the fault it would not.
     Error,
-    /// It takes longer by 10 ms and by a fifth, both at least.
+    /// A request takes longer by 10 ms and by a fifth, both at least.
     Slower,
+    /// The group never got the message.
+    Lost,
+    /// The message was given up; the run of a job has failed.
+    GivenUp,
+    /// Neither done nor given up at the end of the run.
+    Undone,
+    /// Done more often than without the fault.
+    Repeated,
+    /// Failed more often.
+    Failed,
+    /// Done later by 10 ms and by a fifth, both at least.
+    Late,
+}
+
+impl Visible {
+    /// Those of messages and runs of jobs, the worst first.
+    pub const OF_WORK: [Self; 6] =
+        [Self::Lost, Self::GivenUp, Self::Undone, Self::Repeated, Self::Failed, Self::Late];
 }
 
 /// How a request has ended.

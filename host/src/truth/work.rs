@@ -12,8 +12,8 @@ use crate::fault::work::{Place, Work, WorkId};
 use crate::model::Nanos;
 
 use super::Names;
-use super::measures::{Both, Extent, Extra, Interval, is_slower};
-use super::symptom::{Symptom, Visible, WorkKind, WorkSymptom, Worse};
+use super::measures::{Both, Extent, Extra, Interval, is_other, is_slower};
+use super::symptom::{Symptom, Visible, WorkKind, WorkSymptom};
 use super::units::{instant, seconds};
 
 /// Messages of a group, or runs of a job, that went another way.
@@ -21,8 +21,8 @@ use super::units::{instant, seconds};
 pub struct ChangedWork {
     /// Those that both runs of simhost had.
     pub compared: u64,
-    /// Of those, the ones with which something else happened: done sooner or later after they were due,
-    /// done or failed more or less often, given up, lost or left out in one of the runs alone.
+    /// Of those, the ones with which something else happened: done sooner or later after they were due, by
+    /// 1 microsecond at least, done or failed more or less often, given up, lost or left out in one of the runs alone.
     pub changed: u64,
     /// Of the changed, the ones that are worse off: each counts below at least once.
     pub visible: u64,
@@ -111,7 +111,7 @@ pub struct MessageSymptom {
     pub time: String,
     /// From then until it was done; null if it never was.
     pub took_ms: Option<f64>,
-    pub visible_as: Worse,
+    pub visible_as: Visible,
 }
 
 /// A message or a run of a job, in both runs.
@@ -128,9 +128,11 @@ fn took(work: &Work) -> Option<Nanos> {
 impl Pair {
     fn is_changed(&self) -> bool {
         let end = |work: &Work| {
-            (took(work), work.times, work.failures, work.is_lost, work.is_given_up, work.is_dead_letter)
+            let is_done = work.done.is_some();
+            (is_done, work.times, work.failures, work.is_lost, work.is_given_up, work.is_dead_letter)
         };
-        end(&self.with) != end(&self.without)
+        let took = took(&self.with).zip(took(&self.without));
+        end(&self.with) != end(&self.without) || took.is_some_and(|(with, without)| is_other(with, without))
     }
 
     /// By how much it took longer with the fault, if it was done in both: nanoseconds.
@@ -144,24 +146,25 @@ impl Pair {
         extra.is_some_and(|(extra, without)| is_slower(extra, without))
     }
 
-    fn is(&self, worse: Worse) -> bool {
+    fn is(&self, visible: Visible) -> bool {
         let Self { with, without } = self;
-        match worse {
-            Worse::Lost => with.is_lost && !without.is_lost,
-            Worse::GivenUp => with.is_given_up && !without.is_given_up,
-            Worse::Undone => {
+        match visible {
+            // As these a client notices a request.
+            Visible::Error | Visible::Slower => false,
+            Visible::Lost => with.is_lost && !without.is_lost,
+            Visible::GivenUp => with.is_given_up && !without.is_given_up,
+            Visible::Undone => {
                 let is_over = with.done.is_some() || with.is_given_up || with.is_lost;
                 without.done.is_some() && !is_over
             }
-            Worse::Repeated => with.times > without.times,
-            Worse::Failed => with.failures > without.failures,
-            Worse::Late => self.is_late(),
+            Visible::Repeated => with.times > without.times,
+            Visible::Failed => with.failures > without.failures,
+            Visible::Late => self.is_late(),
         }
     }
 
-    fn visible_as(&self) -> Option<Worse> {
-        let all = [Worse::Lost, Worse::GivenUp, Worse::Undone, Worse::Repeated, Worse::Failed, Worse::Late];
-        all.into_iter().find(|worse| self.is(*worse))
+    fn visible_as(&self) -> Option<Visible> {
+        Visible::OF_WORK.into_iter().find(|visible| self.is(*visible))
     }
 
     /// From when it was due until anything became of it at last, in a run that ended at `end`.
@@ -193,8 +196,8 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&self, worse: Worse) -> u64 {
-        self.changed.iter().filter(|pair| pair.is(worse)).count() as u64
+    fn count(&self, visible: Visible) -> u64 {
+        self.changed.iter().filter(|pair| pair.is(visible)).count() as u64
     }
 
     fn visible(&self) -> impl Iterator<Item = &Pair> {
@@ -206,14 +209,14 @@ impl Tally {
             compared: self.compared,
             changed: self.changed.len() as u64,
             visible: self.visible().count() as u64,
-            late: self.count(Worse::Late),
+            late: self.count(Visible::Late),
         }
     }
 
     fn cost(&self) -> WorkCost {
         let extra = Extra::of(&mut self.extra.clone());
         WorkCost {
-            undone: self.count(Worse::Undone),
+            undone: self.count(Visible::Undone),
             only_with: self.only_with,
             only_without: self.only_without,
             extra_mean_ms: extra.mean,
@@ -296,7 +299,6 @@ impl Compared {
     }
 
     fn symptom(&self, place: Place, pair: &Pair, names: &Names) -> Symptom {
-        let worse = pair.visible_as();
         let (service, of) = match place {
             Place::Group(place) => {
                 let name = &names.groups[place as usize];
@@ -306,13 +308,13 @@ impl Compared {
                     WorkSymptom {
                         topic: Some(topic),
                         group: Some(group),
-                        ..WorkSymptom::new(WorkKind::Message, worse)
+                        ..WorkSymptom::new(WorkKind::Message)
                     },
                 )
             }
             Place::Schedule(place) => {
                 let (service, job) = &names.schedules[place as usize];
-                (*service, WorkSymptom { job: Some(job.clone()), ..WorkSymptom::new(WorkKind::Run, worse) })
+                (*service, WorkSymptom { job: Some(job.clone()), ..WorkSymptom::new(WorkKind::Run) })
             }
         };
         Symptom {
@@ -326,12 +328,7 @@ impl Compared {
             error_type: None,
             took_ms: took(&pair.with).map(|took| took as f64 / 1e6),
             slower_by_ms: pair.extra().map(|extra| extra as f64 / 1e6),
-            visible_as: worse.map(|worse| match worse {
-                Worse::Late => Visible::Slower,
-                Worse::Lost | Worse::GivenUp | Worse::Undone | Worse::Repeated | Worse::Failed => {
-                    Visible::Error
-                }
-            }),
+            visible_as: pair.visible_as(),
             of: Some(of),
         }
     }
@@ -349,11 +346,11 @@ impl Compared {
                 group: name.group.clone(),
                 service: names.service(name.service).to_owned(),
                 work: tally.changed(),
-                repeated: tally.count(Worse::Repeated),
-                failed: tally.count(Worse::Failed),
-                given_up: tally.count(Worse::GivenUp),
+                repeated: tally.count(Visible::Repeated),
+                failed: tally.count(Visible::Failed),
+                given_up: tally.count(Visible::GivenUp),
                 dead_letters: tally.changed.iter().filter(dead).count() as u64,
-                lost: tally.count(Worse::Lost),
+                lost: tally.count(Visible::Lost),
                 cost: tally.cost(),
                 lag_max,
                 impact: self.impact(tally),
@@ -383,7 +380,7 @@ impl Compared {
             service: names.service(*service).to_owned(),
             job: job.clone(),
             work: tally.changed(),
-            failed: tally.count(Worse::GivenUp),
+            failed: tally.count(Visible::GivenUp),
             cost: tally.cost(),
             impact: self.impact(tally),
         };

@@ -137,9 +137,26 @@ fn ctrl_c_twice_quits_at_once() {
     let (_, _never_answered) = upstream.accept();
     server.signal("-INT");
     server.wait_for("finishing what is under way");
-    server.signal("-INT");
-    let finished = server.ended();
+    let finished = server.signal_until_ended("-INT");
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(130), ""));
+}
+
+/// `timeout` sends its signal to the process, and at once to the group that it is in.
+#[test]
+fn two_signals_at_once_are_one() {
+    for signals in [["-INT", "-INT"], ["-INT", "-TERM"]] {
+        let (upstream, topology) = with_upstream();
+        let mut server = Server::start(&topology, &[]);
+        let mut client = server.connect();
+        client.request(&format!("GET {CALL}"), &[], "");
+        let (_, mut call) = upstream.accept();
+        server.signals_at_once(&signals);
+        server.wait_for("finishing what is under way");
+        call.respond("200 OK", "done");
+        assert_eq!(client.receive().json()["body"], "done");
+        let finished = server.ended();
+        assert!(finished.success().contains(" GET /call "), "{finished:?}");
+    }
 }
 
 #[test]

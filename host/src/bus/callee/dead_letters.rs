@@ -102,7 +102,8 @@ impl CalleeSide {
     ) -> Message {
         let message = &record.message;
         let settings = &self.host.topics.groups()[group].borrow().settings;
-        let lineage = settings.dead_letter.map(|to| message.lineage.below(to)).unwrap_or_default();
+        let by = settings.service;
+        let lineage = settings.dead_letter.map(|to| message.lineage.below(to, by)).unwrap_or_default();
         let mut headers = message.headers.clone();
         let reason = match (processed.outcome, processed.error) {
             (Outcome::Died, _) => "the replica died",

@@ -1,5 +1,6 @@
 //! Messages that faults strike on their way to their partition, and groups that faults keep from consuming.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use crate::fault::{Candidate, Drawn, Firing, Json, Rule, SHORTEST, Side, Site, S
 use crate::guest::Asking;
 use crate::model::{Distribution, Nanos, ServiceId, TopicFault, TopicTarget};
 use crate::telemetry::record::ResourceId;
-use crate::topic::{Delivery, Fate, Hold, Message, Record};
+use crate::topic::{Delivery, Fate, Group, Hold, Message, Record};
 
 use crate::bus::callee::{CalleeSide, Storm, as_request};
 use crate::bus::visit::Visit;
@@ -65,17 +66,18 @@ impl CalleeSide {
         let at = (group.settings.topic, delivery.partition);
         for record in &delivery.records[delivery.had as usize..] {
             let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
-            struck.iter().for_each(|by| self.strike_consumed(*by, at, site, Drawn::Nothing));
+            struck.iter().for_each(|by| self.strike_consumed(*by, at, site, (Drawn::Nothing, None)));
             let holds = group.holds().iter().chain(group.kept(delivery.partition));
-            // By fault, the window in which it has kept the record first, and for how long it has altogether.
-            let mut keepers: BTreeMap<usize, (u64, Nanos)> = BTreeMap::new();
+            // By fault, the window in which it has kept the record first, from when, and for how long altogether.
+            let mut keepers: BTreeMap<usize, (u64, Nanos, Nanos)> = BTreeMap::new();
             for hold in holds.filter(|hold| hold.until < Nanos::MAX) {
                 let Some(kept) = hold.keeps(record.published) else { continue };
-                keepers.entry(hold.fault).or_insert((hold.window, 0)).1 += kept;
+                let from = hold.keeps_from(record.published);
+                keepers.entry(hold.fault).or_insert((hold.window, from, 0)).2 += kept;
             }
-            for (fault, (window, kept)) in keepers {
+            for (fault, (window, from, kept)) in keepers {
                 self.faults.rules()[fault].acted();
-                self.strike_consumed((fault, window), at, site, Drawn::Delay(kept));
+                self.strike_consumed((fault, window), at, site, (Drawn::Delay(kept), Some(from)));
             }
         }
     }
@@ -86,7 +88,7 @@ impl CalleeSide {
         if let Some(by) = group.revoked_by(delivery) {
             self.faults.rules()[by.fault].acted();
             let at = (group.settings.topic, delivery.partition);
-            self.strike_consumed((by.fault, by.window), at, site, Drawn::Nothing);
+            self.strike_consumed((by.fault, by.window), at, site, (Drawn::Nothing, Some(by.since)));
         }
     }
 
@@ -120,9 +122,36 @@ impl CalleeSide {
         let records = (from.max(oldest)..end).filter_map(|offset| log.get(partition, offset));
         for record in records.filter(|record| !record.is_lost()) {
             self.faults.rules()[hold.fault].acted();
-            let kept = Drawn::Delay(now.saturating_sub(record.published.max(hold.since)));
+            let kept = Drawn::Delay(now.saturating_sub(hold.keeps_from(record.published)));
             self.strike_unconsumed(hold, (topic, partition), (settings.service, record), kept);
         }
+    }
+
+    /// Messages that a fault keeps from groups, or from the members of their partitions, or has kept, and that
+    /// no member has had since: they are counted when one does, or when the run ends.
+    pub(super) fn kept_by(&self, fault: usize) -> u64 {
+        let (topics, now) = (&self.host.topics, self.now());
+        let in_partition = |group: &Group, partition: u32| {
+            let holds = group.holds().iter().chain(group.kept(partition));
+            let holds: Vec<Hold> =
+                holds.filter(|hold| hold.fault == fault).map(|hold| hold.until(now)).collect();
+            if holds.is_empty() {
+                return 0;
+            }
+            let log = topics.logs()[group.settings.topic].borrow();
+            let (oldest, end) = log.range(partition);
+            let waiting = (group.first_untouched(partition).max(oldest)..end).filter(|offset| {
+                let record = log.get(partition, *offset).filter(|record| !record.is_lost());
+                record.is_some_and(|record| holds.iter().any(|hold| hold.keeps(record.published).is_some()))
+            });
+            waiting.count() as u64
+        };
+        let in_group = |group: &RefCell<Group>| -> u64 {
+            let group = group.borrow();
+            let partitions = topics.logs()[group.settings.topic].borrow().partitions();
+            (0..partitions).map(|partition| in_partition(&group, partition)).sum()
+        };
+        topics.groups().iter().map(in_group).sum()
     }
 
     /// A message that no member has had, so that no span shows it.
@@ -145,7 +174,8 @@ impl CalleeSide {
             spans: Spans { server: None, client: None, own: None },
         };
         let firing = Firing::at(&self.faults.rules()[hold.fault], &site, hold.window, self.now(), drawn);
-        self.faults.ledger.fired(firing.of_message(topic, partition));
+        let since = hold.keeps_from(record.published);
+        self.faults.ledger.fired(firing.of_message(topic, partition).kept_since(Some(since)));
     }
 
     fn strike_consumed(
@@ -153,11 +183,11 @@ impl CalleeSide {
         (fault, window): (usize, u64),
         (topic, partition): (usize, u32),
         site: &Site,
-        drawn: Drawn,
+        (drawn, since): (Drawn, Option<Nanos>),
     ) {
         let rule = &self.faults.rules()[fault];
         let firing = Firing::at(rule, site, window, self.now(), drawn).of_message(topic, partition);
-        self.faults.ledger.fired(firing.shown_by(site.spans, SIGNS));
+        self.faults.ledger.fired(firing.kept_since(since).shown_by(site.spans, SIGNS));
     }
 
     /// A fault has a group from now on. Returns when it does something again.

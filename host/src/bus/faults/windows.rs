@@ -79,6 +79,10 @@ impl WindowHandler for CalleeSide {
         self.next_step(rule, fault)
     }
 
+    fn kept(&self, rule: &Rule) -> u64 {
+        self.kept_by(rule.index)
+    }
+
     fn closed(&self, rule: &Rc<Rule>) {
         match self.faults.action(rule) {
             Action::Network(_) | Action::Worker(_) | Action::Span(_) => {}

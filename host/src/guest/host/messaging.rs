@@ -143,7 +143,7 @@ impl Local {
             _ => return Ok(Some(self.batch(topic, messages, depth, began))),
         };
         let (parent, id) = scope.child();
-        let lineage = scope.lineage.below(topic);
+        let lineage = scope.lineage.below(topic, self.identity.service);
         let sent = |message: Unsent| message.sent(scope, id, (depth, &lineage));
         let messages = messages.into_iter().map(sent).collect();
         Ok(Some(self.begin((topic, operation), messages, (parent, id), Box::default(), began)))
@@ -152,7 +152,8 @@ impl Local {
     /// Each message has a span of its own, and is linked to that in which all are sent.
     fn batch(&mut self, topic: usize, messages: Vec<Unsent>, depth: u32, began: Nanos) -> (Sending, Key) {
         let mut ready = Vec::with_capacity(messages.len());
-        let lineage = self.scope.as_ref().map(|scope| scope.lineage.below(topic)).unwrap_or_default();
+        let by = self.identity.service;
+        let lineage = self.scope.as_ref().map(|scope| scope.lineage.below(topic, by)).unwrap_or_default();
         for message in messages {
             let Some(scope) = &mut self.scope else { continue };
             let (parent, id) = scope.child();

@@ -1,8 +1,8 @@
-//! What built-in guests call, and the spans that they make: the guest `service` as its
+//! What built-in guests call and send, and the spans that they make: the guest `service` as its
 //! configuration says, the others as their code does.
 
-use indexmap::IndexMap;
-use simhost_notation::Calls;
+use indexmap::{IndexMap, IndexSet};
+use simhost_notation::{Calls, parse_share};
 
 use crate::model::Code;
 
@@ -29,6 +29,19 @@ pub struct Operation {
     pub key: Option<String>,
 }
 
+/// A route, a job or a topic, and the messages that it sends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sending {
+    pub route: String,
+    pub messages: Calls,
+    /// The key of the configuration that says so, if it is there.
+    pub key: Option<String>,
+    /// The share of those that fail before anything is called or sent.
+    pub errors: f64,
+    /// Its answers are kept: most requests call and send nothing.
+    pub is_cached: bool,
+}
+
 type Config = IndexMap<String, String>;
 
 /// What is known of a built-in guest with its configuration.
@@ -38,8 +51,8 @@ struct BuiltIn {
     calls: fn(&Config) -> Vec<Operation>,
     /// The names of the spans that it makes; none where what it gets decides them.
     spans: fn(&Config) -> Option<Vec<&str>>,
-    /// The topics that it sends to.
-    sends: fn(&Config) -> Vec<String>,
+    /// The messages that it sends.
+    sends: fn(&Config) -> Vec<Sending>,
 }
 
 /// One that does none of it.
@@ -79,11 +92,16 @@ static BUILT_IN: [BuiltIn; 15] = [
         name: "storefront",
         calls: of_storefront,
         spans: |_| Some(vec!["process_order", "validate_inventory", "charge_payment"]),
-        sends: |config| topic(config, "order-events"),
+        sends: |config| to_topic(config, "POST /orders", "order-events"),
     },
     // Its spans are named by topics.
     BuiltIn { name: "mailer", spans: |_| None, ..PLAIN },
-    BuiltIn { name: "dispatch", calls: of_dispatch, sends: |config| topic(config, ""), ..PLAIN },
+    BuiltIn {
+        name: "dispatch",
+        calls: of_dispatch,
+        sends: |config| to_topic(config, "POST /dispatch", ""),
+        ..PLAIN
+    },
     BuiltIn {
         name: "command",
         calls: of_command,
@@ -111,36 +129,54 @@ pub fn spans<'a>(code: &Code, config: &'a Config) -> Option<Vec<&'a str>> {
     known(code).and_then(|guest| (guest.spans)(config))
 }
 
-/// The topics that a service sends to; none of a guest about which nothing is known.
+/// The topics that a service sends to, each once; none of a guest about which nothing is known.
 pub fn published(code: &Code, config: &Config) -> Option<Vec<String>> {
     match code {
         Code::External(_) => Some(Vec::new()),
-        code => known(code).map(|guest| (guest.sends)(config)),
+        code => {
+            let topics = sendings(code, config)?.into_iter().flat_map(|sending| sending.messages.0);
+            let topics: IndexSet<String> = topics.flatten().map(|one| one.service).collect();
+            Some(topics.into_iter().collect())
+        }
     }
+}
+
+/// The messages of a guest, by what sends them; none of a guest about which nothing is known.
+pub fn sendings(code: &Code, config: &Config) -> Option<Vec<Sending>> {
+    known(code).map(|guest| (guest.sends)(config))
 }
 
 /// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
 /// one beside the tables.
 fn of_service(config: &Config) -> Vec<Operation> {
-    let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
-        (table, "route") => Some((table.to_owned(), named.clone())),
-        (table, "job") => Some((table.to_owned(), of_job(named))),
-        (table, "topic") => Some((table.to_owned(), of_topic(named))),
-        _ => None,
-    };
-    let tables = config.iter().filter_map(table).filter(|(table, _)| !table.contains('.'));
-    let mut routes: Vec<_> = tables.map(|(table, route)| (route, format!("{table}.calls"))).collect();
-    if routes.is_empty() {
-        routes.push((ONLY.to_owned(), "calls".to_owned()));
-    }
-    let operation = |(route, own): (String, String)| {
-        let key = if config.contains_key(&own) { own } else { "calls".to_owned() };
-        let text = config.get(&key).filter(|text| !text.is_empty())?;
+    let operation = |(route, table): (String, Option<String>)| {
+        let (key, text) = setting(config, table.as_deref(), "calls")?;
         // What cannot be read is said by the guest itself, when it is asked for its routes.
         let calls = Calls::parse(text).ok()?;
         Some(Operation { route, calls, key: Some(key) })
     };
-    routes.into_iter().filter_map(operation).collect()
+    tables(config).into_iter().filter_map(operation).collect()
+}
+
+/// What each table of a guest `service` is for, and the table; the only route without any.
+fn tables(config: &Config) -> Vec<(String, Option<String>)> {
+    let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
+        (table, "route") => Some((named.clone(), table.to_owned())),
+        (table, "job") => Some((of_job(named), table.to_owned())),
+        (table, "topic") => Some((of_topic(named), table.to_owned())),
+        _ => None,
+    };
+    let tables = config.iter().filter_map(table).filter(|(_, table)| !table.contains('.'));
+    let tables: Vec<_> = tables.map(|(route, table)| (route, Some(table))).collect();
+    if tables.is_empty() { vec![(ONLY.to_owned(), None)] } else { tables }
+}
+
+/// The key and the text of a setting of a table, or of the one beside the tables; none of an empty one.
+fn setting<'a>(config: &'a Config, table: Option<&str>, name: &str) -> Option<(String, &'a str)> {
+    let own = table.map(|table| format!("{table}.{name}")).filter(|own| config.contains_key(own));
+    let key = own.unwrap_or_else(|| name.to_owned());
+    let text = config.get(&key).filter(|text| !text.is_empty())?;
+    Some((key, text))
 }
 
 /// The databases that the guest `service` uses: system, and the name by which it is told from others.
@@ -164,10 +200,11 @@ pub fn databases(code: &Code, config: &Config, service: &str) -> Vec<(String, St
     found
 }
 
-/// The topic that the configuration names, or the usual one.
-fn topic(config: &Config, usual: &str) -> Vec<String> {
-    let topic = config.get("topic").map_or(usual, String::as_str);
-    Vec::from_iter((!topic.is_empty()).then(|| topic.to_owned()))
+/// A route that sends a message to the topic that the configuration names, or the usual one.
+fn to_topic(config: &Config, route: &str, usual: &str) -> Vec<Sending> {
+    let messages = Calls::parse(config.get("topic").map_or(usual, String::as_str)).unwrap_or_default();
+    let key = Some("topic".to_owned());
+    vec![Sending { route: route.to_owned(), messages, key, ..Sending::default() }]
 }
 
 fn spans_of_service(config: &Config) -> Option<Vec<&str>> {
@@ -175,14 +212,19 @@ fn spans_of_service(config: &Config) -> Option<Vec<&str>> {
     Some(config.iter().filter(|(key, _)| is_span(key)).map(|(_, name)| name.as_str()).collect())
 }
 
-fn sends_of_service(config: &Config) -> Vec<String> {
-    let is_setting = |key: &str| match key.rsplit_once('.') {
-        Some((table, name)) => name == "publish" && !table.contains('.') && table != "metrics",
-        None => key == "publish",
+fn sends_of_service(config: &Config) -> Vec<Sending> {
+    let sending = |(route, table): (String, Option<String>)| {
+        let setting = |name: &str| setting(config, table.as_deref(), name);
+        let publish = setting("publish");
+        Sending {
+            route,
+            messages: publish.as_ref().and_then(|(_, text)| Calls::parse(text).ok()).unwrap_or_default(),
+            key: publish.map(|(key, _)| key),
+            errors: setting("errors").and_then(|(_, errors)| parse_share(errors).ok()).unwrap_or(0.0),
+            is_cached: setting("cache").is_some(),
+        }
     };
-    let texts = config.iter().filter(|(key, _)| is_setting(key));
-    let messages = texts.filter_map(|(_, text)| Calls::parse(text).ok());
-    messages.flat_map(|messages| messages.0.into_iter().flatten()).map(|one| one.service).collect()
+    tables(config).into_iter().map(sending).collect()
 }
 
 fn of_hop(config: &Config) -> Vec<Operation> {

@@ -1,158 +1,159 @@
-//! Rings of topics: messages that lead to at least as many messages of the same topic, by way of the services
-//! that consume them, and dead letters that come back.
+//! Rings of topics: messages that lead to at least as many messages of the same topic, by way of the services that
+//! consume them and of those that these call, and dead letters that come back.
 
-use simhost_notation::{Calls, OneCall, parse_share};
+use std::collections::BTreeSet;
 
 use crate::error::{Problem, quote};
-use crate::model::{Code, Place, Service, ServiceId, Subscription};
-use crate::report::words::number;
+use crate::report::words::{count, number};
 
-use super::Run;
+use super::flow::{Edge, Flow};
 
-/// Rings that are reported: one is enough to know what is wrong.
-const RINGS_AT_MOST: usize = 20;
+/// Rings that are named, of messages and of dead letters each. Of the others it is said how many there are.
+const RINGS_AT_MOST: usize = 10;
 
-/// Topics of a ring that a message shows.
-const STEPS_AT_MOST: usize = 6;
+/// Edges that are followed in search of rings: there may be as many rings as there are orders of topics.
+const STEPS_AT_MOST: usize = 2_000_000;
 
-/// What a sum of logarithms may lack for their product to count as 1.
+/// What a product of shares may lack to count as 1.
 const ROUNDING: f64 = 1e-9;
 
-/// A service that takes messages of one topic leads to messages of another.
-#[derive(Debug)]
-struct Edge {
-    from: usize,
-    to: usize,
-    by: ServiceId,
-    /// Messages of `to` for each message of `from`.
-    factor: f64,
-    is_dead_letter: bool,
-    place: Place,
+/// Nodes in the order of the edges between them: each with the edge that leads to the next one, and the last with
+/// the edge to the first, which is a topic.
+type Ring<'f> = Vec<(usize, &'f Edge)>;
+
+/// Rings that nothing ends but bounds.
+#[derive(Default)]
+pub struct Rings<'f> {
+    /// Their messages do not become fewer.
+    growing: Found<'f>,
+    /// They have dead letters alone.
+    dead: Found<'f>,
+    /// What messages of growing ones pass.
+    pub nodes: BTreeSet<usize>,
+    /// There may be more of both.
+    is_cut_off: bool,
 }
 
-/// The rings of topics whose messages do not become fewer.
-pub fn problems(run: &Run<'_>) -> Vec<Problem> {
-    let edges: Vec<Edge> = run.model.subscriptions.iter().flat_map(|one| edges(run, one)).collect();
-    let topics = run.model.topics.len();
-    let dead = edges.iter().filter(|edge| edge.is_dead_letter);
-    let dead = rings(topics, dead.map(|edge| (edge, 0.0)).collect());
-    let all = edges.iter().filter(|edge| edge.factor > 0.0);
-    let growing = rings(topics, all.map(|edge| (edge, libm::log(edge.factor))).collect());
-    // Those of dead letters alone are among the others.
-    let growing = growing.iter().filter(|ring| ring.iter().any(|edge| !edge.is_dead_letter));
-    growing.map(|ring| growth(run, ring)).chain(dead.iter().map(|ring| return_of_dead(run, ring))).collect()
+/// The first rings, and how many there are beside them.
+#[derive(Default)]
+struct Found<'f> {
+    first: Vec<Ring<'f>>,
+    more: u64,
 }
 
-/// What a subscription leads to, as far as it is known.
-fn edges(run: &Run<'_>, one: &Subscription) -> Vec<Edge> {
-    let service = run.model.service(one.service);
-    let is_scripted = matches!(&service.code, Code::Embedded(name) if name == "service");
-    let is_known = is_scripted && !run.is_swapped(one.service);
-    let table = is_known.then(|| table(service, &run.model.topics[one.topic].name)).flatten();
-    let setting = |name: &str| {
-        let own = service.config.get_full(&format!("{}.{name}", table?));
-        own.or_else(|| service.config.get_full(name))
-    };
-    let errors = setting("errors").and_then(|(_, _, errors)| parse_share(errors).ok()).unwrap_or(0.0);
-    let given_up = libm::pow(errors, one.retry.attempts.into());
-    let edge = |to, factor, is_dead_letter, place| Edge {
-        from: one.topic,
-        to,
-        by: one.service,
-        factor,
-        is_dead_letter,
-        place,
-    };
-    let mut edges: Vec<Edge> = Vec::new();
-    if let Some(to) = one.dead_letter {
-        edges.push(edge(to, given_up, true, one.place.clone()));
+impl<'f> Found<'f> {
+    fn add(&mut self, ring: Ring<'f>) {
+        if self.first.len() < RINGS_AT_MOST { self.first.push(ring) } else { self.more += 1 }
     }
-    let Some((at, _, text)) = setting("publish") else { return edges };
-    let messages = Calls::parse(text).map(|calls| calls.0).unwrap_or_default();
-    for OneCall { share, times, service: topic, .. } in messages.into_iter().flatten() {
-        let Some(to) = run.model.topics.iter().position(|known| known.name == topic) else { continue };
-        let factor = share * f64::from(times) * (1.0 - given_up);
-        match edges.iter_mut().find(|edge| edge.to == to && !edge.is_dead_letter) {
-            Some(known) => known.factor += factor,
-            None => edges.push(edge(to, factor, false, run.within(&service.config_places[at], &topic))),
+}
+
+/// How many messages of its first topic each of them leads to.
+fn factor(ring: &Ring<'_>) -> f64 {
+    ring.iter().map(|(_, edge)| edge.factor).product()
+}
+
+impl<'f> Rings<'f> {
+    /// Those in which no node is twice. Each begins at its first topic in the order of the topology, by which they
+    /// are ordered too.
+    pub fn of(flow: &'f Flow<'_>) -> Self {
+        let mut rings = Self::default();
+        let mut left = STEPS_AT_MOST;
+        let mut above: Vec<Vec<usize>> = vec![Vec::new(); flow.nodes.len()];
+        for (from, edges) in flow.edges.iter().enumerate() {
+            edges.iter().for_each(|edge| above[edge.to].push(from));
         }
-    }
-    edges
-}
-
-/// The table of a guest `service` that says what is done for each message of a topic.
-fn table<'a>(service: &'a Service, topic: &str) -> Option<&'a str> {
-    let tables = service.config.iter().filter(|(_, named)| *named == topic);
-    tables.filter_map(|(key, _)| key.strip_suffix(".topic")).find(|table| !table.contains('.'))
-}
-
-/// Rings whose weights add up to 0 or more; at least one of each part of the graph that has any. By the
-/// algorithm of Bellman and Ford.
-fn rings(topics: usize, mut edges: Vec<(&Edge, f64)>) -> Vec<Vec<&Edge>> {
-    let mut rings = Vec::new();
-    while rings.len() < RINGS_AT_MOST
-        && let Some(ring) = ring(topics, &edges)
-    {
-        edges.retain(|(edge, _)| !ring.iter().any(|of_ring| std::ptr::eq(*of_ring, *edge)));
-        rings.push(ring);
-    }
-    rings
-}
-
-fn ring<'a>(topics: usize, edges: &[(&'a Edge, f64)]) -> Option<Vec<&'a Edge>> {
-    let mut best = vec![0.0; topics];
-    let mut by: Vec<Option<&Edge>> = vec![None; topics];
-    let mut better = None;
-    for _ in 0..=topics {
-        better = None;
-        for (edge, weight) in edges {
-            let sum = best[edge.from] + weight + ROUNDING;
-            if sum > best[edge.to] + ROUNDING / 2.0 {
-                (best[edge.to], by[edge.to], better) = (sum, Some(*edge), Some(edge.to));
+        for start in 0..flow.run.model.topics.len() {
+            let back = leads_to(flow, &above, start);
+            if !rings.search(flow, start, &back, &mut left) {
+                rings.is_cut_off = true;
+                break;
             }
         }
-        better?;
+        rings
     }
-    // What still gets better lies behind a ring: as many steps back lead into it.
-    let back = |topic: usize| by[topic].map(|edge| edge.from);
-    let within = (0..topics).try_fold(better?, |topic, _| back(topic))?;
-    let mut ring: Vec<&Edge> = Vec::new();
-    let mut at = within;
-    loop {
-        let edge = by[at]?;
-        ring.push(edge);
-        at = edge.from;
-        if at == within {
-            break;
+
+    /// Adds the rings of `start` that go by no topic before it. `back` are the nodes from which it can be reached
+    /// so. False: they are too many to be found.
+    fn search(&mut self, flow: &'f Flow<'_>, start: usize, back: &BTreeSet<usize>, left: &mut usize) -> bool {
+        // The nodes on the way, and the next edge of each. No recursion: ways may be long.
+        let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+        let mut on_way: BTreeSet<usize> = [start].into();
+        while let Some((node, next)) = way.last_mut() {
+            let Some(edge) = flow.edges[*node].get(*next) else {
+                on_way.remove(node);
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            let Some(fewer) = left.checked_sub(1) else { return false };
+            *left = fewer;
+            if edge.to == start {
+                self.add(way.iter().map(|(node, next)| (*node, &flow.edges[*node][next - 1])).collect());
+            } else if back.contains(&edge.to) && on_way.insert(edge.to) {
+                way.push((edge.to, 0));
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, ring: Ring<'f>) {
+        // From a topic to a group there is nothing but that.
+        if ring.iter().skip(1).step_by(2).all(|(_, edge)| edge.is_dead_letter) {
+            self.dead.add(ring);
+        } else if factor(&ring) >= 1.0 - ROUNDING {
+            self.nodes.extend(ring.iter().map(|(node, _)| *node));
+            self.growing.add(ring);
         }
     }
-    ring.reverse();
-    let start = (0..ring.len()).min_by_key(|at| ring[*at].from)?;
-    ring.rotate_left(start);
-    Some(ring)
+
+    pub fn problems(&self, flow: &Flow<'_>) -> Vec<Problem> {
+        let growing = self.growing.first.iter().map(|ring| growth(flow, ring));
+        let growing = growing.chain(self.others("messages", &self.growing));
+        let dead = self.dead.first.iter().map(|ring| return_of_dead(flow, ring));
+        growing.chain(dead).chain(self.others("dead letters", &self.dead)).collect()
+    }
+
+    /// Those that are not named.
+    fn others(&self, what: &str, found: &Found<'_>) -> Option<Problem> {
+        let bound = if self.is_cut_off { "at least " } else { "" };
+        let ways = if found.more == 1 { "way" } else { "ways" };
+        let problem =
+            Problem::warning(format!("{what} go round in {bound}{} more {ways}", count(found.more)));
+        (found.more > 0).then(|| problem.help("they have topics of those above: mend these, and check again"))
+    }
 }
 
-fn growth(run: &Run<'_>, ring: &[&Edge]) -> Problem {
-    let factor: f64 = ring.iter().map(|edge| edge.factor).product();
-    let depth = run.model.bounds.call_depth;
+/// The nodes from which a topic can be reached by no topic before it, itself among them. `above` are those from
+/// which edges lead to each node.
+fn leads_to(flow: &Flow<'_>, above: &[Vec<usize>], start: usize) -> BTreeSet<usize> {
+    let (mut back, mut open): (BTreeSet<usize>, _) = ([start].into(), vec![start]);
+    while let Some(node) = open.pop() {
+        let from = above[node].iter().filter(|from| **from >= start || !flow.is_topic(**from));
+        open.extend(from.filter(|from| back.insert(**from)));
+    }
+    back
+}
+
+fn growth(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
+    let (factor, first) = (factor(ring), &flow.run.model.topics[ring[0].0].name);
     let more = if factor < 1.5 {
         "1 further message".to_owned()
     } else {
         format!("{} further messages", number(factor))
     };
     let message =
-        format!("messages go round: {}, and each leads to {more} of {}", steps(run, ring), first(run, ring));
+        format!("messages go round: {}, and each leads to {more} of {}", steps(flow, ring), quote(first));
+    let depth = flow.run.model.bounds.call_depth;
     let help = format!(
         "only limits.call-depth of {depth} and the bounds of a run end it: send to a topic outside of the ring, or \
-         for a share of the messages, as in publish = \"10% {}\"",
-        run.model.topics[ring[0].from].name
+         for a share of the messages, as in publish = \"10% {first}\""
     );
     closed(Problem::warning(message).help(help), ring, "the message that closes it")
 }
 
-fn return_of_dead(run: &Run<'_>, ring: &[&Edge]) -> Problem {
-    let depth = run.model.bounds.call_depth;
-    let message = format!("dead letters go round: {}", steps(run, ring));
+fn return_of_dead(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
+    let depth = flow.run.model.bounds.call_depth;
+    let message = format!("dead letters go round: {}", steps(flow, ring));
     let help = format!(
         "a message that nobody processes goes round until limits.call-depth of {depth} ends it, and is lost: leave \
          out the dead-letter of one of these subscriptions"
@@ -160,29 +161,16 @@ fn return_of_dead(run: &Run<'_>, ring: &[&Edge]) -> Problem {
     closed(Problem::warning(message).help(help), ring, "its dead letters close the ring")
 }
 
-fn first(run: &Run<'_>, ring: &[&Edge]) -> String {
-    quote(&run.model.topics[ring[0].from].name)
-}
-
-/// At what leads back to the first topic of a ring.
-fn closed(problem: Problem, ring: &[&Edge], label: &str) -> Problem {
-    match ring.last() {
-        Some(edge) => problem.at(edge.place.clone(), label),
+/// At what leads back to the first topic of a ring, or to what does.
+fn closed(problem: Problem, ring: &Ring<'_>, label: &str) -> Problem {
+    let is_of_fault = ring.iter().any(|(_, edge)| edge.is_of_fault);
+    let problem = if is_of_fault { problem.of_fault() } else { problem };
+    match ring.iter().rev().find_map(|(_, edge)| edge.place.clone()) {
+        Some(place) => problem.at(place, label),
         None => problem,
     }
 }
 
-/// Topics and the services between them: `orders -> billing -> invoices -> shop -> orders`.
-fn steps(run: &Run<'_>, ring: &[&Edge]) -> String {
-    let step = |edge: &&Edge| {
-        let topic = &run.model.topics[edge.from].name;
-        format!("{topic} -> {}", run.model.service(edge.by).name)
-    };
-    let mut steps: Vec<_> = ring.iter().map(step).collect();
-    if steps.len() > STEPS_AT_MOST {
-        let more = steps.len() - STEPS_AT_MOST;
-        steps.splice(STEPS_AT_MOST / 2..STEPS_AT_MOST / 2 + more, [format!("({more} more)")]);
-    }
-    steps.push(run.model.topics[ring[0].from].name.clone());
-    steps.join(" -> ")
+fn steps(flow: &Flow<'_>, ring: &Ring<'_>) -> String {
+    flow.steps(ring.iter().chain(ring.first()).map(|(node, _)| *node))
 }

@@ -16,9 +16,20 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// From when it has kept a record that was published at this instant.
+    pub fn keeps_from(&self, published: Nanos) -> Nanos {
+        published.max(self.since)
+    }
+
+    /// The same, as far as it is over at this instant.
+    #[must_use]
+    pub fn until(self, now: Nanos) -> Self {
+        Self { until: self.until.min(now), ..self }
+    }
+
     /// For how long it has kept a record that was published at this instant; none: not at all.
     pub fn keeps(&self, published: Nanos) -> Option<Nanos> {
-        Some(self.until.checked_sub(published.max(self.since))?).filter(|kept| *kept > 0)
+        Some(self.until.checked_sub(self.keeps_from(published))?).filter(|kept| *kept > 0)
     }
 }
 

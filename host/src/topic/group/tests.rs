@@ -74,7 +74,7 @@ struct Pair {
 
 impl Pair {
     fn new(topic: &model::Topic, subscription: &model::Subscription) -> Self {
-        Self { log: Log::new(topic), group: Group::new(subscription, topic.partitions) }
+        Self { log: Log::new(topic, &Rc::default()), group: Group::new(subscription, topic.partitions) }
     }
 
     fn of_one_partition() -> Self {
@@ -436,7 +436,8 @@ fn records_are_bounded_by_their_bytes_and_their_age() {
 #[test]
 fn the_partitions_of_a_topic_have_a_bound_in_bytes_together() {
     let retain = Retention { messages: 1_000, bytes: 64 << 20, age: None };
-    let mut log = Log::new(&model::Topic { retain, ..topic(100, 1_000, Overflow::DropOldest) });
+    let topic = |overflow| model::Topic { retain, ..topic(100, 1_000, overflow) };
+    let mut log = Log::new(&topic(Overflow::DropOldest), &Rc::default());
     // One message in memory, kept many times.
     let message = record(&"x".repeat(1 << 20), 0).message;
     for number in 0..3_000 {
@@ -447,7 +448,7 @@ fn the_partitions_of_a_topic_have_a_bound_in_bytes_together() {
     assert!((1_000..=1_024).contains(&account.kept), "{}", account.kept);
     assert_eq!(account.kept + account.counts.dropped, 3_000);
 
-    let mut full = Log::new(&model::Topic { retain, ..topic(100, 1_000, Overflow::Refuse) });
+    let mut full = Log::new(&topic(Overflow::Refuse), &Rc::default());
     let mut append = |number: u32| {
         let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
         full.append(number % 99, record, || None, 0)
@@ -457,4 +458,23 @@ fn the_partitions_of_a_topic_have_a_bound_in_bytes_together() {
     // A partition that has nothing keeps one in any case.
     let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
     assert_eq!(full.append(99, record, || None, 0), Ok(0));
+}
+
+#[test]
+fn the_topics_of_a_world_have_a_bound_in_bytes_together() {
+    let retain = Retention { messages: 1_000, bytes: 64 << 20, age: None };
+    let topic = model::Topic { retain, ..topic(100, 1_000, Overflow::DropOldest) };
+    let all = Rc::default();
+    let mut logs: Vec<Log> = (0..6).map(|_| Log::new(&topic, &all)).collect();
+    let message = record(&"x".repeat(1 << 20), 0).message;
+    let append = |log: &mut Log, number: u32| {
+        let record = Record { message: Rc::clone(&message), published: 0, copy: 0, fate: None };
+        log.append(number % 100, record, || None, 0).expect("the oldest go");
+    };
+    logs.iter_mut().for_each(|log| (0..900).for_each(|number| append(log, number)));
+    let kept = logs.iter().map(|log| log.account(Vec::new()).kept).collect::<Vec<_>>();
+    assert_eq!(kept[..4], [900; 4]);
+    // What is left for the fifth, and one message in each partition of the last.
+    assert!((400..500).contains(&kept[4]) && kept[5] == 100, "{kept:?}");
+    assert_eq!(all.get(), kept.iter().sum::<u64>() * ((1 << 20) + 512));
 }

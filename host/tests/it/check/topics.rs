@@ -1,7 +1,7 @@
 //! Topics in the configuration of services without code.
 
 use super::{check, warned};
-use crate::support::{Topology, refused};
+use crate::support::{Topology, refused, said};
 
 /// A shop that sends messages and a mailer that gets them.
 fn shop(publish: &str, mailer: &str, more: &str) -> Topology {
@@ -130,4 +130,100 @@ fn dead_letters_that_come_back_go_round() {
     );
     let checked = check(&with(""), &["--strict"]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+}
+
+/// `shop` has this route and `mailer` does this for each message; `post` has routes that `mailer` may call.
+fn by_call(place: &str, mail: &str, post: &str) -> Topology {
+    let text = format!(
+        "[topology]\nname = \"ring\"\n[ingress]\nto = \"shop\"\n\
+         [services.shop]\nguest = \"service\"\nconfig.place = {{ route = \"POST /orders/{{id}}\", {place} }}\n\
+         [services.mailer]\nguest = \"service\"\nconfig.mail = {{ topic = \"orders\", {mail} }}\n\
+         [services.post]\nguest = \"service\"\n{post}\n[topics.orders]\n[topics.dead]\n\
+         [[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n"
+    );
+    Topology::new("ring", text)
+}
+
+const LETTER: &str =
+    "config.letter = { route = \"POST /letters/{id}\", calls = \"50% 4x POST shop/orders/{id}\" }";
+
+#[test]
+fn messages_go_round_by_way_of_calls() {
+    let place = "publish = \"orders/{id}\"";
+    warned(
+        &by_call(place, "calls = \"POST shop/orders/{key}\"", LETTER),
+        &[
+            "messages go round: orders -> mailer -> shop POST /orders/{id} -> orders, and each leads to 1 further \
+             message of \"orders\"",
+            "the message that closes it",
+        ],
+    );
+    let ring =
+        "messages go round: orders -> mailer -> post POST /letters/{id} -> shop POST /orders/{id} -> orders";
+    let letters = "calls = \"100x POST post/letters/{key}\"";
+    warned(&by_call(place, letters, LETTER), &[ring, "and each leads to 200 further messages of \"orders\""]);
+    // Of those that fail, of a share, and of answers that are kept there are fewer.
+    let fewer = [
+        (format!("{place}, errors = 0.5"), "calls = \"POST shop/orders/{key}\""),
+        (place.to_owned(), "calls = \"90% POST shop/orders/{key}\""),
+        (format!("{place}, cache = \"10s\""), letters),
+    ];
+    for (place, mail) in fewer {
+        let checked = check(&by_call(&place, mail, LETTER), &[]);
+        assert!(!checked.stderr.contains("go round"), "{place} {mail}: {}", checked.stderr);
+    }
+}
+
+#[test]
+fn every_ring_is_named_also_if_it_shares_a_part_with_another() {
+    let mail = "publish = \"orders/{key}\", calls = \"POST shop/orders/{key}, POST post/letters/{key}\"";
+    let checked = check(&by_call("publish = \"orders/{id}\"", mail, LETTER), &[]);
+    // In the order of the places that close them: the shop comes first in the file.
+    let rings = [
+        "messages go round: orders -> mailer -> shop POST /orders/{id} -> orders,",
+        "messages go round: orders -> mailer -> post POST /letters/{id} -> shop POST /orders/{id} -> orders,",
+        "messages go round: orders -> mailer -> orders,",
+    ];
+    said(&checked, &rings);
+    let told = checked.told();
+    assert!(rings.map(|ring| told.find(ring)).is_sorted(), "{}", checked.stderr);
+}
+
+#[test]
+fn of_a_great_many_rings_ten_are_named() {
+    // Each of five topics leads to all: of length 1 to 5 these are 5, 10, 20, 30 and 24 rings.
+    let names = ["a", "b", "c", "d", "e"];
+    let all = names.join(", ");
+    let consumer = |name: &str| {
+        format!(
+            "[services.to-{name}]\nguest = \"service\"\nconfig.go = {{ topic = \"{name}\", publish = \"{all}\" }}\n\
+             [topics.{name}]\n[[subscriptions]]\ntopic = \"{name}\"\nservice = \"to-{name}\"\n"
+        )
+    };
+    let text = format!("[topology]\nname = \"many\"\n{}", names.map(consumer).concat());
+    let checked = check(&Topology::new("many", text), &[]);
+    let told = checked.told();
+    assert_eq!(told.matches("messages go round: ").count(), 10, "{}", checked.stderr);
+    said(&checked, &["a -> to-a -> a,", "messages go round in 79 more ways", "mend these, and check again"]);
+}
+
+#[test]
+fn a_request_that_leads_to_a_great_many_messages_is_a_warning() {
+    let fan = |first: &str, second: &str| {
+        let more = "[services.packer]\nguest = \"service\"\nconfig.pack = { topic = \"dead\" }\n\
+                    [[subscriptions]]\ntopic = \"dead\"\nservice = \"packer\"";
+        let place = format!("publish = \"{first} orders/{{id}}\"");
+        let mail = format!("publish = \"{second} dead/{{key}}\"");
+        by_call(&place, &mail, &format!("{LETTER}\n{more}"))
+    };
+    warned(
+        &fan("1000x", "1000x"),
+        &[
+            "one request leads to 1,001,000 messages: shop POST /orders/{id} -> orders -> mailer -> dead",
+            "one request leads to 2,002,000 messages: post POST /letters/{id} -> shop POST /orders/{id} -> orders",
+            "more than 100,000 messages for each request",
+        ],
+    );
+    let checked = check(&fan("1000x", "9x"), &[]);
+    assert!(!checked.stderr.contains("one request leads to"), "{}", checked.stderr);
 }

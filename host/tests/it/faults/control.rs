@@ -360,9 +360,9 @@ fn a_group_that_a_hand_has_paused_gets_its_messages_when_the_hand_lets_it_go() {
     for _ in 0..3 {
         assert_eq!(server.client.send(letter).status, 200);
     }
-    assert_eq!(state()["injected"], 0, "nobody has had one of them");
+    assert_eq!(state()["injected"], 3, "nobody has had one of them, and it keeps all");
     assert_eq!(post(client, "pause", "{\"active\": false}").status, 200);
-    while state()["injected"].as_u64() < Some(3) {}
+    assert_eq!(state()["injected"], 3);
     let run = server.stop();
     let got = run.of("back", SpanKind::Consumer);
     assert_eq!((got.len(), counts(&run, "pause")), (3, (3, 3)));
@@ -388,4 +388,35 @@ fn what_a_fault_has_caused_that_a_hand_has_switched_is_not_known() {
     let row = &last["faults"][0];
     assert_eq!((&row["fault"], &row["causes"]), (&json!("slow"), &Value::Null));
     assert_eq!(row["causes_skipped"], "changed_by_hand");
+}
+
+/// A message that waits for a replica counts as soon as it waits, and not when somebody has it.
+#[test]
+fn messages_that_a_fault_keeps_from_a_consumer_are_in_its_list_while_it_does() {
+    let subscription = "[topics.orders]\n[[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n\
+                        [[faults]]\nname = \"gone\"\nkind = \"down\"\ntarget = { service = \"mailer\" }\n\
+                        enabled = false\n";
+    let services = [
+        ("front", "config.place = { route = \"GET /orders/{id}\", publish = \"orders/{id}\" }"),
+        ("mailer", "config.mail = { topic = \"orders\" }"),
+    ];
+    let server = World::of_services(&services).with(subscription).flags(&CONTROL).serve();
+    let client = control(&server);
+    let counted = || {
+        let state = client.get("/v1/faults/gone").json();
+        ["matched", "injected"].map(|key| state[key].as_u64().expect("a count"))
+    };
+    assert_eq!(server.get("/orders/1").status, 200);
+    assert_eq!(post(client, "gone", "{\"active\": true}").status, 200);
+    let before = counted();
+    for order in 1..=3_u64 {
+        assert_eq!(server.get(&format!("/orders/{order}")).status, 200);
+        assert_eq!(counted(), before.map(|count| count + order));
+    }
+    // When they are delivered they count once.
+    assert_eq!(post(client, "gone", "{\"active\": false}").status, 200);
+    assert_eq!(counted(), before.map(|count| count + 3));
+    let run = server.stop();
+    let processed = run.of("mailer", SpanKind::Consumer);
+    assert!(processed.len() >= 3, "{}", processed.len());
 }

@@ -65,6 +65,10 @@ impl WindowHandler for Notes {
     fn closed(&self, rule: &Rc<Rule>) {
         self.note(format!("{} ends", rule.name));
     }
+
+    fn kept(&self, _: &Rule) -> u64 {
+        0
+    }
 }
 
 struct Theatre {

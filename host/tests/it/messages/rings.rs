@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Finished, Topology, interrupt, said, telemetry};
+use crate::support::{Finished, Topology, finish, interrupt, said, telemetry};
 
 /// `shop` sends one message for each request, and `mailer` does what `mail` says at each message of `orders`.
 fn shop(rate: &str, mail: &str, partitions: u32) -> Topology {
@@ -103,6 +103,26 @@ fn messages_that_lead_to_a_great_many_of_other_topics_are_all_sent() {
     let report = finished.json();
     assert_eq!(published(&report), [("orders", 1_000), ("mails", 120_000)]);
     assert_eq!(report["topics"][0]["groups"][0]["done"], 1_000);
+}
+
+#[test]
+fn a_consumer_that_sends_a_great_many_for_each_message_ends_the_run() {
+    let fan = text("1/s", "publish = \"1000x mails/{key}\"", 100) + "[topics.mails]\npartitions = 100\n";
+    let fan = fan.replace("publish = \"orders/{id}\"", "publish = \"1000x orders/{id}\"");
+    let topology = Topology::new("fan", fan);
+    let mut command = topology.command(&["--virtual", "--for", "1s", "--json"]);
+    let report = cut_off(
+        &finish(command.env("OTEL_SDK_DISABLED", "true")),
+        &[
+            "1 request or run of a job led to 200,001 messages that consumers sent, the last by \"mailer\" to the topic \
+             \"mails\" (shop -> orders -> mailer -> mails), and 200,000 are the most; the group \"mailer\" has",
+            "messages of the topic \"orders\" left",
+            "let a consumer send fewer messages for each one that it takes",
+        ],
+    );
+    let published = published(&report);
+    assert_eq!(published[1], ("mails", 200_001), "{published:?}");
+    assert!(published[0].1 <= 1_000, "{published:?}");
 }
 
 #[test]

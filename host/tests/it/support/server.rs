@@ -164,6 +164,15 @@ impl Server {
         assert!(sent.expect("kill is there").success());
     }
 
+    /// Sends signals so fast that no person could: within a few milliseconds.
+    pub fn signals_at_once(&self, signals: &[&str]) {
+        let id = self.child.id();
+        let all: Vec<_> = signals.iter().map(|signal| format!("kill {signal} {id}")).collect();
+        // The first is not pending any more when the next one comes.
+        let sent = Command::new("sh").args(["-c", &all.join("; sleep 0.005; ")]).status();
+        assert!(sent.expect("a shell is there").success());
+    }
+
     /// Waits for the end.
     pub fn ended(mut self) -> Finished {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {

@@ -34,7 +34,7 @@ fn the_report_says_how_many_were_spared_and_why() {
 #[test]
 fn a_fault_that_meets_nothing_is_a_warning_and_with_strict_an_error() {
     let cases = [
-        ("match = { \"header.x-tier\" = \"gold\" }", "the fault declined matched nothing"),
+        ("match = { \"header.x-tier\" = \"gold\" }", "the fault declined matched nothing: no request "),
         ("when = { at = \"1h\" }", "the fault declined was never active: its window did not open"),
     ];
     for (more, said) in cases {
@@ -105,5 +105,32 @@ fn a_fault_that_matches_and_never_strikes_is_a_warning_unless_its_chance_explain
                 strict.success();
             }
         }
+    }
+}
+
+#[test]
+fn a_fault_that_meets_nothing_says_what_it_would_have_met() {
+    let kinds = [
+        ("kind = \"lose-messages\"\ntarget = { topic = \"orders\" }", "no message met"),
+        (
+            "kind = \"down\"\ntarget = { service = \"mailer\" }\nprobability = 1.0",
+            "no request, message or run of a job",
+        ),
+        (
+            "kind = \"latency\"\ndelay = \"1s\"\ntarget = { service = \"mailer\" }",
+            "no request or message met",
+        ),
+        ("kind = \"unsample\"\ntarget = { service = \"mailer\" }", "no request met"),
+    ];
+    for (kind, said) in kinds {
+        let text = format!(
+            "[topology]\nname = \"idle\"\n[services.shop]\nguest = \"service\"\n[[load]]\nname = \"visitors\"\nto = \"shop\"\n\
+             request.path = \"/\"\narrivals.constant = \"1/s\"\n[services.mailer]\nguest = \"service\"\n\
+             config.mail = {{ topic = \"orders\" }}\n[topics.orders]\n\
+             [[subscriptions]]\ntopic = \"orders\"\nservice = \"mailer\"\n[[faults]]\nname = \"it\"\n{kind}\n"
+        );
+        let finished = Topology::new("idle", text).run(&["--virtual", "--for", "1s"]);
+        let warning = format!("the fault it matched nothing: {said}");
+        assert!(finished.stdout.contains(&warning), "{warning} in {}{}", finished.stdout, finished.stderr);
     }
 }
