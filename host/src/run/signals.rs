@@ -177,6 +177,5 @@ impl Signals {
     }
 
     /// One is heard of only by who waits for it.
-    #[allow(clippy::unused_self)]
     const fn forget(&mut self) {}
 }

@@ -1,5 +1,5 @@
-//! How many messages a world may send that others have led to: rings of topics send without end, and consumers
-//! that send many messages for each one multiply them.
+//! How many messages a world may send that others have led to: rings of topics send without end, and
+//! consumers that send many messages for each one multiply them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use std::task::{Poll, Waker};
 
 use crate::model::ServiceId;
 
-/// Messages that a world may send whatever happens in it: those of rings, and the others that messages have led
-/// to.
+/// Messages that a world may send whatever happens in it: those of rings, and the others that messages have
+/// led to.
 const IN_ANY_CASE: u64 = 100_000;
 
 /// Further messages of rings for each request from outside and each run of a job.

@@ -25,7 +25,8 @@ use super::work::{Compared, GroupChange, JobChange};
 pub struct Causes {
     /// Requests from outside that both runs had.
     pub compared: u64,
-    /// Of those, the ones that were answered otherwise, or took longer or less long: by 1 microsecond at least.
+    /// Of those, the ones that were answered otherwise, or took longer or less long: by 1 microsecond at
+    /// least.
     pub changed: u64,
     /// `changed` of `compared`, from 0 to 1.
     pub changed_share: f64,

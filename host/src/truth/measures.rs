@@ -13,8 +13,8 @@ const NOTICED: u64 = 10_000_000;
 /// Of what it takes without the fault: a fifth is one part in five.
 const NOTICED_SHARE: u64 = 5;
 
-/// What takes longer or less long by less than this is as it was: nanoseconds. Who comes to a worker in another
-/// order computes some nanoseconds more or less there, also long after a fault.
+/// What takes longer or less long by less than this is as it was: nanoseconds. Who comes to a worker in
+/// another order computes some nanoseconds more or less there, also long after a fault.
 const NOTHING: u64 = 1_000;
 
 /// Whether something takes another time than without the fault: nanoseconds.

@@ -61,8 +61,8 @@ pub enum Record {
         kind: String,
         at: f64,
         time: String,
-        /// When the fault began to keep the message from who consumes it: `at` is when somebody had it, or the
-        /// run ended. Only of a message that it has kept.
+        /// When the fault began to keep the message from who consumes it: `at` is when somebody had it, or
+        /// the run ended. Only of a message that it has kept.
         #[serde(skip_serializing_if = "Option::is_none")]
         kept_since: Option<f64>,
         /// The number of the fault's window to which it belongs, from 1.

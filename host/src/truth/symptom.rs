@@ -92,8 +92,8 @@ impl Symptom {
     }
 }
 
-/// As what it is noticed that a request has changed: the first two. In what way a message or a run of a job is
-/// worse off: the first of the others that applies.
+/// As what it is noticed that a request has changed: the first two. In what way a message or a run of a job
+/// is worse off: the first of the others that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visible {

@@ -22,7 +22,8 @@ pub struct ChangedWork {
     /// Those that both runs of simhost had.
     pub compared: u64,
     /// Of those, the ones with which something else happened: done sooner or later after they were due, by
-    /// 1 microsecond at least, done or failed more or less often, given up, lost or left out in one of the runs alone.
+    /// 1 microsecond at least, done or failed more or less often, given up, lost or left out in one of the
+    /// runs alone.
     pub changed: u64,
     /// Of the changed, the ones that are worse off: each counts below at least once.
     pub visible: u64,

@@ -68,7 +68,8 @@ impl CalleeSide {
             let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
             struck.iter().for_each(|by| self.strike_consumed(*by, at, site, (Drawn::Nothing, None)));
             let holds = group.holds().iter().chain(group.kept(delivery.partition));
-            // By fault, the window in which it has kept the record first, from when, and for how long altogether.
+            // By fault, the window in which it has kept the record first, from when, and for how long
+            // altogether.
             let mut keepers: BTreeMap<usize, (u64, Nanos, Nanos)> = BTreeMap::new();
             for hold in holds.filter(|hold| hold.until < Nanos::MAX) {
                 let Some(kept) = hold.keeps(record.published) else { continue };
@@ -127,8 +128,8 @@ impl CalleeSide {
         }
     }
 
-    /// Messages that a fault keeps from groups, or from the members of their partitions, or has kept, and that
-    /// no member has had since: they are counted when one does, or when the run ends.
+    /// Messages that a fault keeps from groups, or from the members of their partitions, or has kept, and
+    /// that no member has had since: they are counted when one does, or when the run ends.
     pub(super) fn kept_by(&self, fault: usize) -> u64 {
         let (topics, now) = (&self.host.topics, self.now());
         let in_partition = |group: &Group, partition: u32| {

@@ -1,4 +1,5 @@
-//! Requests and runs of jobs that lead to a great many messages, as consumers send many for each one that they get.
+//! Requests and runs of jobs that lead to a great many messages, as consumers send many for each one that
+//! they get.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +13,12 @@ use super::rings::Rings;
 /// Requests and runs that are named. Of the others it is said how many there are.
 const NAMED_AT_MOST: usize = 10;
 
-/// How many messages each node leads to, by how deep calls and messages below it may be: of 0, of 1, and so on, up
-/// to the depth from which on it makes no difference.
+/// How many messages each node leads to, by how deep calls and messages below it may be: of 0, of 1, and so
+/// on, up to the depth from which on it makes no difference.
 type Counts = Vec<Vec<f64>>;
 
-/// Those that lead to more messages than a run may send for each of them, on average. What goes round is said of
-/// the ring.
+/// Those that lead to more messages than a run may send for each of them, on average. What goes round is said
+/// of the ring.
 pub fn problems(flow: &Flow<'_>, rings: &Rings<'_>) -> Vec<Problem> {
     let counts = counts(flow);
     let Some(deepest) = counts.last() else { return Vec::new() };
@@ -36,8 +37,8 @@ pub fn problems(flow: &Flow<'_>, rings: &Rings<'_>) -> Vec<Problem> {
     named.chain(others).collect()
 }
 
-/// Routes that are asked from outside and jobs: what nothing in the topology leads to, and what the services of
-/// the ingress and of loads have.
+/// Routes that are asked from outside and jobs: what nothing in the topology leads to, and what the services
+/// of the ingress and of loads have.
 fn starts(flow: &Flow<'_>) -> Vec<usize> {
     let model = flow.run.model;
     let led: BTreeSet<usize> = flow.edges.iter().flatten().map(|edge| edge.to).collect();
@@ -72,7 +73,8 @@ fn counts(flow: &Flow<'_>) -> Counts {
     counts
 }
 
-/// The messages that an edge leads to. `now` is what nodes lead to from its depth on, and `below` from the next.
+/// The messages that an edge leads to. `now` is what nodes lead to from its depth on, and `below` from the
+/// next.
 fn led(flow: &Flow<'_>, (from, edge): (usize, &Edge), now: &[f64], below: Option<&Vec<f64>>) -> f64 {
     if !flow.is_deeper(from, edge) {
         return edge.factor * now[edge.to];

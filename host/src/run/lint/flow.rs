@@ -1,5 +1,5 @@
-//! What requests, runs of jobs and messages lead to: a graph of topics, of the groups that consume them, and of
-//! what services do.
+//! What requests, runs of jobs and messages lead to: a graph of topics, of the groups that consume them, and
+//! of what services do.
 
 use std::collections::BTreeMap;
 

@@ -208,6 +208,40 @@ fn of_a_great_many_rings_ten_are_named() {
 }
 
 #[test]
+fn rings_that_become_fewer_alone_are_named_if_they_do_not_together() {
+    let mail = |share: &str| {
+        let text =
+            format!("publish = \"{share} orders/{{key}}\", calls = \"{share} POST shop/orders/{{key}}\"");
+        by_call("publish = \"orders/{id}\"", &text, LETTER)
+    };
+    warned(
+        &mail("60%"),
+        &[
+            "messages go round by several ways, and each leads to 1.2 further messages of \"orders\" by all of them: \
+             orders -> mailer -> orders; orders -> mailer -> shop POST /orders/{id} -> orders",
+        ],
+    );
+    let checked = check(&mail("49%"), &[]);
+    assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
+}
+
+#[test]
+fn dead_letters_and_messages_make_a_ring_together() {
+    let mailer = "config.mail = { topic = \"order-events\", errors = 1.0 }\n\
+                  config.again = { topic = \"again\", publish = \"order-events/{key}\" }";
+    let more = format!(
+        "{SUBSCRIPTION}dead-letter = \"again\"\n[topics.again]\n\
+         [[subscriptions]]\ntopic = \"again\"\nservice = \"mailer\"\n"
+    );
+    let ring =
+        "messages go round: order-events -> mailer -> again -> mailer -> order-events, and each leads to 1";
+    warned(&shop("order-events/{id}", mailer, &more), &[ring]);
+    // Of three attempts all fail for one message in eight.
+    let checked = check(&shop("order-events/{id}", &mailer.replace("1.0", "0.5"), &more), &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+}
+
+#[test]
 fn a_request_that_leads_to_a_great_many_messages_is_a_warning() {
     let fan = |first: &str, second: &str| {
         let more = "[services.packer]\nguest = \"service\"\nconfig.pack = { topic = \"dead\" }\n\
@@ -223,6 +257,13 @@ fn a_request_that_leads_to_a_great_many_messages_is_a_warning() {
             "one request leads to 2,002,000 messages: post POST /letters/{id} -> shop POST /orders/{id} -> orders",
             "more than 100,000 messages for each request",
         ],
+    );
+    let job = "config.count = { job = \"nightly\", publish = \"500x orders\" }";
+    let schedule = "[[schedules]]\nservice = \"shop\"\njob = \"nightly\"\nevery = \"1h\"";
+    let topology = fan("1000x", "1000x").with("[services.shop]", job).with("[topics.orders]", schedule);
+    warned(
+        &topology,
+        &["one run of a job leads to 500,500 messages: shop job nightly -> orders -> mailer -> dead"],
     );
     let checked = check(&fan("1000x", "9x"), &[]);
     assert!(!checked.stderr.contains("one request leads to"), "{}", checked.stderr);

@@ -389,7 +389,8 @@ fn the_first_symptom_among_worlds_is_the_first_that_was_due() {
 
 #[test]
 fn a_fault_first_strikes_when_it_first_keeps_a_message_and_not_when_somebody_has_it() {
-    // A message comes each second, the first of those that are kept at 21 s; the next one gets its replica at 35 s.
+    // A message comes each second, the first of those that are kept at 21 s; the next one gets its replica at
+    // 35 s.
     for kind in ["pause", "down"] {
         let lines = one_mailer("20ms", &fault("it", kind, "at = \"20500ms\", for = \"14s\""), "");
         let row = summary(&lines, "it");

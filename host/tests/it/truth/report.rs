@@ -112,10 +112,7 @@ fn a_fault_that_matches_and_never_strikes_is_a_warning_unless_its_chance_explain
 fn a_fault_that_meets_nothing_says_what_it_would_have_met() {
     let kinds = [
         ("kind = \"lose-messages\"\ntarget = { topic = \"orders\" }", "no message met"),
-        (
-            "kind = \"down\"\ntarget = { service = \"mailer\" }\nprobability = 1.0",
-            "no request, message or run of a job",
-        ),
+        ("kind = \"pause\"\ntarget = { service = \"mailer\" }", "no request, message or run of a job"),
         (
             "kind = \"latency\"\ndelay = \"1s\"\ntarget = { service = \"mailer\" }",
             "no request or message met",
