@@ -29,6 +29,7 @@ mod objectives;
 mod patterns;
 mod rates;
 pub(crate) mod reader;
+mod remedy;
 mod run;
 mod schedule;
 pub(crate) mod schema;

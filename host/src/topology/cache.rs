@@ -9,7 +9,7 @@ use super::reader::{Table, Value};
 use super::section::{Named, Section};
 use super::shapes::{By, Choice, List, Whole, Written};
 use super::types::{DISTRIBUTION, SERVICE, Size, TIME};
-use crate::error::{Problem, did_you_mean, quote};
+use crate::error::{Problem, did_you_mean, list, quote};
 use crate::model::{Cache, CacheSystem, Distribution, Nanos};
 
 /// Entries of a cache.
@@ -83,7 +83,7 @@ pub(super) static OF_SERVICE: Key<List<Written>, Optional> = Key {
 
 /// `[caches]`, in the order of the file.
 pub(super) fn caches(root: &Table<'_>) -> Vec<Cache> {
-    let table = CACHES.get(root).and_then(|value| value.table("[caches]"));
+    let table = CACHES.get(root).and_then(|value| value.by_name("[caches]", "{ … }"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
     entries.iter().filter_map(cache).collect()
 }
@@ -123,7 +123,7 @@ pub(super) fn names<'a>(root: &Table<'a>) -> Vec<&'a str> {
 /// The caches of a service, by their places in `names`.
 pub(super) fn of_service(table: &Table<'_>, names: &[&str]) -> Vec<usize> {
     let mut places = Vec::new();
-    for value in OF_SERVICE.get(table).and_then(|value| value.list()).unwrap_or_default() {
+    for value in OF_SERVICE.get(table).and_then(|value| listed(&value)).unwrap_or_default() {
         let Some(name) = value.filled() else { continue };
         match names.iter().position(|known| *known == name) {
             Some(place) if places.contains(&place) => {
@@ -142,4 +142,16 @@ pub(super) fn of_service(table: &Table<'_>, names: &[&str]) -> Vec<usize> {
         }
     }
     places
+}
+
+/// The names under `caches`. As a database may have a pool, one may think of a table.
+fn listed<'a>(value: &Value<'a>) -> Option<Vec<Value<'a>>> {
+    match value.item() {
+        DeValue::Table(table) if !table.is_empty() => {
+            let names = table.keys().map(|name| &**name.get_ref());
+            value.refuse_kind("a list", format!("write caches = [{}]", list(names)))
+        }
+        DeValue::Array(_) | DeValue::String(_) => value.list(),
+        _ => value.refuse_kind("a list", "write caches = [\"…\"]"),
+    }
 }

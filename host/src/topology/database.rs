@@ -196,7 +196,7 @@ pub(super) fn names(root: &Table<'_>) -> Vec<String> {
 
 /// The databases of a service, by their indexes in `names`.
 pub(super) fn of_service(table: &Table<'_>, names: &[String]) -> Vec<ConnectionPool> {
-    let of = OF_SERVICE.get(table).and_then(|value| value.table("the databases"));
+    let of = OF_SERVICE.get(table).and_then(|value| value.by_name("the databases", "{}"));
     let entries = of.as_ref().map(Table::entries).unwrap_or_default();
     entries.iter().filter_map(|entry| client(entry, names)).collect()
 }
@@ -243,7 +243,7 @@ static VALUES: Key<Written, Required> = Key {
 
 /// `[databases]`, in the order of the file.
 pub(super) fn databases(root: &Table<'_>, folder: &Path) -> Vec<Database> {
-    let table = DATABASES.get(root).and_then(|value| value.table("[databases]"));
+    let table = DATABASES.get(root).and_then(|value| value.by_name("[databases]", "{ … }"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
     entries.iter().filter_map(|entry| database(entry, folder)).collect()
 }
@@ -261,7 +261,7 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
     }
     let table = DATABASE.open(entry, format!("database {}", quote(entry.key)))?;
     let schema = schema(&table, folder);
-    let rows = ROWS.get(&table).and_then(|value| value.table("rows"));
+    let rows = ROWS.get(&table).and_then(|value| value.by_name("rows", "{ count = …, values = { … } }"));
     let entries = rows.as_ref().map(Table::entries).unwrap_or_default();
     let rows: Vec<_> = entries.iter().map(table_rows).collect();
     let (cores, connections, latency) = (CORES.read(&table), CONNECTIONS.read(&table), LATENCY.read(&table));

@@ -35,25 +35,25 @@ const NUMBER: &str = "[0-9]+(\\.[0-9]+)?";
 
 /// A length of time.
 pub(super) fn time() -> String {
-    format!("({NUMBER}({}))+", units(&TIME_UNITS))
+    format!("\\s*({NUMBER}\\s*({}))+\\s*", units(&TIME_UNITS))
 }
 
 /// A length of time, or a normal distribution of it.
 pub(super) fn varying_time() -> String {
-    format!("\\s*{0}\\s*(\\+/-\\s*{0}\\s*)?", time())
+    format!("{0}(\\+/-{0})?", time())
 }
 
 /// The time of an instruction.
 pub(super) fn time_of_instruction() -> String {
-    format!("(0|{NUMBER}({}))", units(&INSTRUCTION_UNITS))
+    format!("\\s*(0|{NUMBER}\\s*({}))\\s*", units(&INSTRUCTION_UNITS))
 }
 
 pub(super) fn size() -> String {
-    format!("{NUMBER}({})", units(&SIZE_UNITS))
+    format!("\\s*{NUMBER}\\s*({})\\s*", units(&SIZE_UNITS))
 }
 
 pub(super) fn bandwidth() -> String {
-    format!("{NUMBER}({}|{})/s", units(&SIZE_UNITS), units(&BIT_UNITS))
+    format!("\\s*{NUMBER}\\s*({}|{})\\s*/s", units(&SIZE_UNITS), units(&BIT_UNITS))
 }
 
 pub(super) fn rate() -> String {

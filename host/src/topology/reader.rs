@@ -16,8 +16,13 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{Problem, Severity, did_you_mean, list, nearest, quote};
 use crate::model::Place;
 
+use super::remedy::{bare, clip, named, texts};
+
 /// Problems of one file that are kept; the others are counted.
 const PROBLEMS_AT_MOST: usize = 200;
+
+/// Names that a remedy writes tables for.
+const NAMED_AT_MOST: usize = 3;
 
 /// What is wrong with a file, as far as it has been read.
 #[derive(Debug)]
@@ -227,8 +232,17 @@ impl<'a> Value<'a> {
     pub fn text(&self) -> Option<&'a str> {
         match self.item() {
             DeValue::String(text) => Some(text),
-            DeValue::Table(_) | DeValue::Array(_) => self.refuse_kind("a string", "write text in quotes"),
+            DeValue::Table(_) | DeValue::Array(_) => self.refuse_kind("a string", self.one_text()),
             _ => self.refuse_kind("a string", format!("put it in quotes: {}", quote(self.written()))),
+        }
+    }
+
+    /// How to write one text in place of several, or of a table that has one.
+    fn one_text(&self) -> String {
+        match texts(self.item()).as_slice() {
+            [] => "write text in quotes".to_owned(),
+            [one] => format!("write {} = {}", self.key, quote(one)),
+            [one, ..] => format!("write one of them: {} = {}", self.key, quote(one)),
         }
     }
 
@@ -315,9 +329,28 @@ impl<'a> Value<'a> {
     /// The values of an array, each under this value's key.
     pub fn list(&self) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.item() else {
-            return self.refuse_kind("a list", format!("write {} = [\"…\"]", self.key));
+            let inside = match (self.item(), texts(self.item()).as_slice()) {
+                (DeValue::Table(_), _) | (DeValue::String(_), []) => "\"…\"".to_owned(),
+                _ => clip(self.written()),
+            };
+            return self.refuse_kind("a list", format!("write {} = [{inside}]", self.key));
         };
         Some(items.iter().map(|item| Value { item, listed: true, ..self.clone() }).collect())
+    }
+
+    /// How to write it in another way: `key = VALUE`, in a list if it stands in one.
+    pub fn assigned(&self, value: &str) -> String {
+        let key = bare(self.key);
+        if self.listed { format!("write {key} = [{value}]") } else { format!("write {key} = {value}") }
+    }
+
+    /// It is a table, or a list of them.
+    pub fn may_be_table(&self) -> bool {
+        let is_table = |item: &DeValue<'_>| matches!(item, DeValue::Table(_));
+        match self.item() {
+            DeValue::Array(items) => items.iter().any(|item| is_table(item.get_ref())),
+            item => is_table(item),
+        }
     }
 
     /// A table; `what` is its name in messages.
@@ -325,11 +358,38 @@ impl<'a> Value<'a> {
         let what = what.into();
         match self.item() {
             DeValue::Table(table) => Some(Table::new(what, self.place(), table, self.problems)),
-            DeValue::Array(_) => {
+            DeValue::Array(_) if self.may_be_table() => {
                 self.refuse_kind("a table", format!("{what} is one table, not a list of them"))
             }
-            _ => self.refuse_kind("a table", format!("write {} = {{ … }}", self.key)),
+            _ => self.refuse_kind("a table", self.assigned("{ … }")),
         }
+    }
+
+    /// A table with a table for each name, `[topics]`: `what` is its name in messages, `each` what stands for
+    /// a table in it.
+    pub fn by_name(&self, what: &str, each: &str) -> Option<Table<'a>> {
+        if let DeValue::Table(_) = self.item() {
+            return self.table(what);
+        }
+        let names = named(self.item());
+        let written = |write: &dyn Fn(&str) -> String, between: &str| {
+            let some = names.iter().take(NAMED_AT_MOST).map(|name| write(&bare(name)));
+            some.chain((names.len() > NAMED_AT_MOST).then(|| "…".to_owned()))
+                .collect::<Vec<_>>()
+                .join(between)
+        };
+        let remedy = match what.starts_with('[') {
+            true => {
+                let heads = written(&|name| format!("[{}.{name}]", self.key), ", ");
+                let each = if names.len() > 1 { "each " } else { "" };
+                format!("write {heads}, {each}with its keys below")
+            }
+            false => {
+                let tables = written(&|name| format!("{name} = {each}"), ", ");
+                format!("write {} = {{ {tables} }}", self.key)
+            }
+        };
+        self.refuse_kind("a table", remedy)
     }
 
     /// The tables of `[[key]]`; `what` is the name of one in messages.
@@ -339,7 +399,11 @@ impl<'a> Value<'a> {
             return Vec::new();
         };
         let items = items.iter().map(|item| Value { item, listed: true, ..self.clone() });
-        items.filter_map(|item| item.table(what)).collect()
+        let table = |item: Value<'a>| match item.item() {
+            DeValue::Table(_) => item.table(what),
+            _ => item.refuse_kind("a table", format!("write [[{}]] for each, with its keys below", self.key)),
+        };
+        items.filter_map(table).collect()
     }
 }
 
@@ -353,13 +417,5 @@ fn kind(item: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    }
-}
-
-/// The beginning of what was written, for messages.
-fn clip(written: &str) -> String {
-    match written.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &written[..end]),
-        None => written.to_owned(),
     }
 }

@@ -40,9 +40,26 @@ pub(crate) enum Rule {
 impl Section {
     /// The table that stands in a value; `what` is its name in messages. Keys that it may not have are noted.
     pub fn open<'a>(&self, value: &Value<'a>, what: impl Into<String>) -> Option<Table<'a>> {
+        if !value.may_be_table() {
+            return value.refuse_kind("a table", value.assigned(&self.form()));
+        }
         let table = value.table(what)?;
         self.keys_of(&table);
         Some(table)
+    }
+
+    /// How to write it: with the keys that it has to have, or with some of those that it may have.
+    fn form(&self) -> String {
+        let needed = self.keys.iter().filter(|key| key.is_required()).map(|key| key.name());
+        let one_of = self.rules.iter().filter_map(|rule| match rule {
+            Rule::One(keys) => keys.first().copied(),
+            Rule::NotBoth(..) => None,
+        });
+        let needed: Vec<_> = needed.chain(one_of).collect();
+        let all: Vec<_> = if needed.is_empty() { names(self.keys).collect() } else { needed };
+        let shown = all.iter().take(SHOWN_AT_MOST).map(|name| format!("{name} = …"));
+        let more = (all.len() > SHOWN_AT_MOST).then(|| "…".to_owned());
+        format!("{{ {} }}", shown.chain(more).collect::<Vec<_>>().join(", "))
     }
 
     /// Says that a table has these keys. Those that it may not have are noted.
@@ -128,6 +145,9 @@ pub(crate) fn table(keys: Keys) -> String {
 pub(crate) fn names(keys: Keys) -> impl Iterator<Item = &'static str> {
     keys.iter().map(|key| key.name())
 }
+
+/// Keys of a table that a remedy shows.
+const SHOWN_AT_MOST: usize = 3;
 
 /// Keys of a table that the reference names where it stands.
 const NAMED_AT_MOST: usize = 5;

@@ -15,6 +15,7 @@ use super::key::{Key, Optional, Required, Usual};
 use super::limits;
 use super::patterns;
 use super::reader::{Table, Value};
+use super::remedy::texts;
 use super::schema::text;
 use super::section::{Named, Rule, Section, Sub};
 use super::shapes::{By, Count, Number, Written};
@@ -179,7 +180,7 @@ pub(super) fn services(root: &Table<'_>, around: &Surroundings<'_>) -> Vec<Servi
         root.note(none().label("[services] is missing"));
         return Vec::new();
     };
-    let Some(table) = services.table("[services]") else { return Vec::new() };
+    let Some(table) = services.by_name("[services]", "{ … }") else { return Vec::new() };
     match table.entries().len() {
         0 => table.note(none().label("empty")),
         1..=SERVICES_AT_MOST => {}
@@ -403,8 +404,17 @@ fn scalar(value: &Value<'_>) -> Option<Scalar> {
             ),
         },
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            value.refuse_kind("a string, a number, true or false", "put it in quotes to pass it on as text")
+            value.refuse_kind("a string, a number, true or false", in_one_text(value))
         }
+    }
+}
+
+/// How to write a list of texts as one text, as the guest `service` reads it; else how to write it as text.
+fn in_one_text(value: &Value<'_>) -> String {
+    let between = if value.key == "sql" { "; " } else { ", " };
+    match texts(value.item()).as_slice() {
+        [] => "put it in quotes to pass it on as text".to_owned(),
+        all => format!("write one text: {} = {}", value.key, quote(&all.join(between))),
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn find(value: &Value<'_>, names: &[String]) -> Option<usize> {
 
 /// `[topics]`, in the order of the file.
 pub(super) fn topics(root: &Table<'_>) -> Vec<Topic> {
-    let table = TOPICS.get(root).and_then(|value| value.table("[topics]"));
+    let table = TOPICS.get(root).and_then(|value| value.by_name("[topics]", "{ … }"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
     entries.iter().filter_map(topic).collect()
 }
