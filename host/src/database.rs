@@ -26,7 +26,7 @@ use crate::sched::Sched;
 pub use account::{DatabaseAccount, PoolAccount, StatementAccount, Statements};
 pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
-pub use schema::{in_text, without_mark, word};
+pub use schema::{in_text, remedy, without_mark, word};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///
@@ -65,9 +65,15 @@ impl Opened {
         let statement = self.database.prepare(text)?;
         let wanted = statement.parameters().len();
         if wanted != given {
-            let message = format!("the statement has {wanted} parameters, and {given} values in braces");
-            let hint = "a value in braces stands outside of quotes: WHERE sku = {name}".to_owned();
-            return Err(Failure { sqlstate: "08P01", message, hint: Some(hint), place: None });
+            let many =
+                |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+            let (parameters, values) = (many(wanted, "parameter"), many(given, "value"));
+            let message = format!("the statement has {parameters}, and {values} in braces");
+            let hint = match wanted > given {
+                true => "write {name} in place of $1: what stands in braces becomes a parameter",
+                false => "a value in braces stands outside of quotes: WHERE sku = {name}",
+            };
+            return Err(Failure { sqlstate: "08P01", message, hint: Some(hint.to_owned()), place: None });
         }
         // Names of columns are looked for when the plan is made.
         self.database.plan(&statement)?;

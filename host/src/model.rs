@@ -209,9 +209,12 @@ impl Service {
     }
 }
 
-/// Where the keys and tables of a `config` stand, by their dotted names.
+/// Where the keys, the tables and the values of a `config` stand, by their dotted names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigKeys(pub BTreeMap<String, Place>);
+pub struct ConfigKeys {
+    pub keys: BTreeMap<String, Place>,
+    pub values: BTreeMap<String, Inline>,
+}
 
 impl ConfigKeys {
     /// Where a key stands, or the nearest table above it that is there. A table that is there only in the
@@ -220,10 +223,17 @@ impl ConfigKeys {
         let mut tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
         let within = |table: &str| {
             let prefix = format!("{table}.");
-            let (key, place) = self.0.range(prefix.clone()..).next()?;
+            let (key, place) = self.keys.range(prefix.clone()..).next()?;
             key.starts_with(&prefix).then_some(place)
         };
-        tables.find_map(|key| self.0.get(key).or_else(|| within(key)))
+        tables.find_map(|key| self.keys.get(key).or_else(|| within(key)))
+    }
+
+    /// Where a part of a key's value stands.
+    pub fn part(&self, key: &str, part: &str) -> Option<Place> {
+        let value = self.values.get(key)?;
+        let at = value.text.find(part)?;
+        Some(value.place(at..at + part.len()))
     }
 }
 

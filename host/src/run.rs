@@ -155,7 +155,7 @@ impl Plan {
         let (mut databases, found) = database::read(&mut topology.model, opened_at);
         problems.extend(found);
         if databases.len() == topology.model.databases.len() {
-            problems.extend(lint::refused(&topology.model, &topology.text, &mut databases));
+            problems.extend(lint::refused(&topology.model, &mut databases));
         }
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));

@@ -4,11 +4,14 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use simhost_sql::{Bounds, Failure, Place, Problem as Wrong};
+use simhost_sql::{Bounds, Failure, Place, Problem as Wrong, sqlstate};
 
 use crate::error::{Problem, SourceText, quote};
 use crate::files::{self, Unreadable};
 use crate::model::{self, Schema};
+
+/// The SQLSTATE of a statement that is given too few or too many values.
+const PARAMETERS: &str = "08P01";
 
 /// The text of a schema.
 pub(super) fn text(schema: &Schema, bounds: &Bounds) -> Result<Arc<str>, Problem> {
@@ -78,8 +81,20 @@ pub fn word(text: &str, place: Place) -> Range<usize> {
 /// A failure in words.
 pub(super) fn said(failure: &Failure) -> Problem {
     let problem = Problem::new(format!("{} (SQLSTATE {})", failure.message, failure.sqlstate));
-    match &failure.hint {
-        Some(hint) => problem.help(hint.clone()),
+    match remedy(failure) {
+        // Nothing is given beside the text.
+        Some(_) if failure.sqlstate == PARAMETERS => {
+            problem.help("write each value in place of its parameter")
+        }
+        Some(remedy) => problem.help(remedy),
         None => problem,
     }
+}
+
+/// What to do about a failure in a text that has several statements with `;` between them. Its hint is for
+/// who sends them one by one.
+pub fn remedy(failure: &Failure) -> Option<String> {
+    let hint = failure.hint.clone()?;
+    let is_of_several = failure.sqlstate == sqlstate::SYNTAX && failure.message.contains("multiple commands");
+    Some(if is_of_several { "write ; between two statements".to_owned() } else { hint })
 }

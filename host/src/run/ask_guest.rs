@@ -15,7 +15,7 @@ use crate::engine::CompiledGuest;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
 use crate::guest::contract::{self, Export, Route};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Compute, Model, ServiceId};
+use crate::model::{Compute, ConfigKeys, Model, Place, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -23,6 +23,7 @@ use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
 use crate::topic::Topics;
+use crate::topology::duration;
 
 use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::LoadedGuest;
@@ -48,13 +49,33 @@ pub struct Refusal {
     pub further: usize,
 }
 
-/// Something that is wrong, with the key of `config` that is at fault. The problem has no place yet.
-type Reason = (Option<String>, Problem);
+/// Something that is wrong. The problem has no place yet.
+#[derive(Debug)]
+pub struct Reason {
+    /// The key of `config` that is at fault.
+    key: Option<String>,
+    /// The part of its value that the guest quotes.
+    part: Option<String>,
+    pub problem: Problem,
+}
+
+impl Reason {
+    const fn of(problem: Problem) -> Self {
+        Self { key: None, part: None, problem }
+    }
+
+    /// Where it stands: the part of the value, or the key; none of what is about no key that is there.
+    pub fn place(&self, keys: &ConfigKeys) -> Option<Place> {
+        let key = self.key.as_deref()?;
+        let part = self.part.as_deref().and_then(|part| keys.part(key, part));
+        part.or_else(|| keys.place(key).cloned())
+    }
+}
 
 impl Refusal {
     /// Refused for one reason.
     pub fn of(problem: Problem) -> Self {
-        Self { first: Box::new((None, problem)), others: Vec::new(), further: 0 }
+        Self { first: Box::new(Reason::of(problem)), others: Vec::new(), further: 0 }
     }
 
     /// Refused for the first [`SHOWN_AT_MOST`] of these reasons, and more that are counted; for the one of
@@ -128,7 +149,10 @@ pub fn ask_guest(
                     code,
                 }),
                 (routes, jobs, topics) => {
-                    Err(refused(&name, setup.config, each_once([routes.err(), jobs.err(), topics.err()])))
+                    let problems = each_once([routes.err(), jobs.err(), topics.err()]);
+                    let caches: Vec<_> =
+                        service.caches.iter().map(|cache| &*model.caches[*cache].name).collect();
+                    Err(refused(&name, setup.config, &caches, problems))
                 }
             }
         }
@@ -180,7 +204,7 @@ fn incorrect(name: &str, what: &str, errors: Vec<String>) -> Refusal {
     let correct = |message: String| Problem::new(message).help(format!("correct the guest's {what}"));
     let reasons = errors
         .into_iter()
-        .map(|error| (None, correct(format!("the guest of {name}: {}", shortened(&error)))));
+        .map(|error| Reason::of(correct(format!("the guest of {name}: {}", shortened(&error)))));
     Refusal::of_all(reasons, || correct(format!("the guest of {name} has {what} that cannot be")))
 }
 
@@ -197,26 +221,43 @@ fn each_once(all: [Option<Vec<contract::Problem>>; 3]) -> Vec<contract::Problem>
     problems
 }
 
-/// What the guest of the service `name` reports about its configuration.
-fn refused(name: &str, config: &IndexMap<String, String>, problems: Vec<contract::Problem>) -> Refusal {
+/// What the guest of the service `name` reports about its configuration. `caches` are those that it may use.
+fn refused(
+    name: &str,
+    config: &IndexMap<String, String>,
+    caches: &[&str],
+    problems: Vec<contract::Problem>,
+) -> Refusal {
     let reason = |contract::Problem { key, message, remedy }| {
-        if let Some((key, text)) = key.as_deref().and_then(|key| no_time(config, key, &message)) {
+        if let Some((key, text)) = key.as_deref().and_then(|key| no_time(config, caches, key)) {
             let message = format!("config.{key} of {name}: {text:?} keeps no answer");
-            let help = "write cache = \"10s\", or leave cache and cache-in out";
-            return (Some(key), Problem::new(message).help(help));
+            let problem =
+                Problem::new(message).help("write cache = \"10s\", or leave cache and cache-in out");
+            return Reason { key: Some(key), part: Some(text.to_owned()), problem };
         }
+        let part = key.as_ref().and_then(|key| quoted(&message, config.get(key)?)).map(str::to_owned);
         let message = match &key {
             Some(key) => format!("config.{} of {name}: {}", shortened(key), shortened(&message)),
             None => format!("the guest of {name}: {}", shortened(&message)),
         };
         let remedy = remedy.as_deref().map(shortened).filter(|remedy| !remedy.is_empty());
         let several = key.as_deref().and_then(|key| several_messages(key, &message));
-        (key, Problem { help: several.or(remedy.map(str::to_owned)), ..Problem::new(message) })
+        let problem = Problem { help: several.or(remedy.map(str::to_owned)), ..Problem::new(message) };
+        Reason { key, part, problem }
     };
     Refusal::of_all(problems.into_iter().map(reason), || {
         let message = format!("the guest of {name} refuses its configuration and names no problem");
         Problem::new(message).help("let it return what is wrong")
     })
+}
+
+/// The part of a value that a message about it quotes: all of it, or what stands in backticks or in quotes.
+fn quoted<'a>(message: &'a str, value: &'a str) -> Option<&'a str> {
+    if value.is_empty() || message.contains(&quote(value)) {
+        return Some(value).filter(|value| !value.is_empty());
+    }
+    let mut parts = ['`', '"'].into_iter().flat_map(|quotes| message.split(quotes).skip(1).step_by(2));
+    parts.find(|part| !part.is_empty() && value.contains(part))
 }
 
 /// How to send several messages, for a `publish` that has a plain number of them: `3 loans`.
@@ -229,11 +270,19 @@ fn several_messages(key: &str, message: &str) -> Option<String> {
         .then(|| format!("for several messages write how many with an x: publish = \"{number}x {topic}\""))
 }
 
-/// The time for which answers are kept, with its key, where a guest misses it though it is there: it is zero.
-fn no_time<'a>(config: &'a IndexMap<String, String>, key: &str, message: &str) -> Option<(String, &'a str)> {
-    let table = key.strip_suffix("cache-in").filter(|_| message.contains("there is no `cache`"))?;
+/// The time for which answers are kept, with its key, where it is zero: what is wrong with a `cache-in` that
+/// names a cache of the service is that its answers are kept for no time.
+fn no_time<'a>(
+    config: &'a IndexMap<String, String>,
+    caches: &[&str],
+    key: &str,
+) -> Option<(String, &'a str)> {
+    let table = key.strip_suffix("cache-in")?;
+    caches.contains(&config.get(key)?.as_str()).then_some(())?;
     let keys = [format!("{table}cache"), "cache".to_owned()];
-    keys.into_iter().find_map(|key| config.get(&key).map(|text| (key, text.as_str())))
+    let key = keys.into_iter().find(|key| config.contains_key(key))?;
+    let text = config.get(&key)?.as_str();
+    (text == "0" || duration(text) == Ok(0)).then_some((key, text))
 }
 
 fn shortened(text: &str) -> &str {

@@ -106,7 +106,8 @@ fn release(
 /// the others.
 fn does_not_start(fault: &Fault, keys: &ConfigKeys, guest: &str, refusal: Refusal) -> Problem {
     let Refusal { first, others, further } = refusal;
-    let (key, first) = *first;
+    let at = first.place(keys);
+    let first = first.problem;
     let more = match others.len() + further {
         0 => String::new(),
         more => format!(", and {more} more"),
@@ -114,8 +115,8 @@ fn does_not_start(fault: &Fault, keys: &ConfigKeys, guest: &str, refusal: Refusa
     let name = quote(&fault.name);
     let message = format!("the fault {name} deploys {guest}, which does not start: {}{more}", first.message);
     let problem = Problem { help: first.help, ..Problem::warning(message) };
-    match key.and_then(|key| keys.place(&key)) {
-        Some(place) => problem.at(place.clone(), format!("refused by {guest}")),
+    match at {
+        Some(place) => problem.at(place, format!("refused by {guest}")),
         None => problem.at(place(fault), "deployed here"),
     }
     .of_fault()

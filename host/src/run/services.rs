@@ -91,14 +91,12 @@ pub fn load(
     }
 }
 
-/// The problems of a service's guest, each at its key of the topology if it has one.
+/// The problems of a service's guest, each at its value or its key of the topology if it has one.
 fn placed(service: &Service, refusal: Refusal) -> impl Iterator<Item = Problem> {
     let Refusal { first, others, .. } = refusal;
-    std::iter::once(*first).chain(others).map(|(key, problem)| {
-        match key.and_then(|key| service.config_keys.place(&key)) {
-            Some(place) => problem.at(place.clone(), format!("refused by {}", source(&service.code))),
-            None => at(problem, service),
-        }
+    std::iter::once(*first).chain(others).map(|reason| match reason.place(&service.config_keys) {
+        Some(place) => reason.problem.at(place, format!("refused by {}", source(&service.code))),
+        None => at(reason.problem, service),
     })
 }
 

@@ -1,6 +1,5 @@
 //! `[services.NAME]`: what answers, how much of it there is, what it is told.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -11,6 +10,7 @@ use toml::de::DeValue;
 use super::address;
 use super::cache;
 use super::database;
+use super::inline::inline;
 use super::key::{Key, Optional, Required, Usual};
 use super::limits;
 use super::patterns;
@@ -327,20 +327,23 @@ pub(super) fn read_config(value: &Value<'_>) -> (IndexMap<String, String>, Vec<P
     (config, places)
 }
 
-/// Where the keys and the tables of `config` stand.
+/// Where the keys, the tables and the values of `config` stand.
 pub(super) fn config_keys(config: &Value<'_>) -> ConfigKeys {
-    let mut places = BTreeMap::new();
-    key_places(config, "", &mut places);
-    ConfigKeys(places)
+    let mut keys = ConfigKeys::default();
+    key_places(config, "", &mut keys);
+    keys
 }
 
-fn key_places(table: &Value<'_>, prefix: &str, places: &mut BTreeMap<String, Place>) {
+fn key_places(table: &Value<'_>, prefix: &str, keys: &mut ConfigKeys) {
     // That it is a table has been seen, or refused, when it was read.
     let DeValue::Table(_) = table.item() else { return };
     for entry in table.table(quote(table.key)).iter().flat_map(Table::entries) {
         let key = dotted(prefix, entry.key);
-        key_places(entry, &key, places);
-        places.insert(key, entry.key_place.clone());
+        key_places(entry, &key, keys);
+        if let DeValue::String(text) = entry.item() {
+            keys.values.insert(key.clone(), inline(entry, text));
+        }
+        keys.keys.insert(key, entry.key_place.clone());
     }
 }
 

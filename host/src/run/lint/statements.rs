@@ -3,11 +3,14 @@
 
 use simhost_sql::{Class, Failure, sqlstate};
 
-use crate::database::{Opened, word};
+use crate::database::{Opened, remedy, word};
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Model, Place, Service};
+use crate::model::{Code, Inline, Model, Place, Service};
 
 use super::Run;
+
+/// The class of SQLSTATEs of values that cannot be what they should be (PostgreSQL, appendix A).
+const OF_VALUES: &str = "22";
 
 /// Each `sql-in` that is no database of its service.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
@@ -21,8 +24,8 @@ fn scripted(model: &Model) -> impl Iterator<Item = &Service> {
 }
 
 /// Statements in configurations that their databases do not take: a table, a column or a function that is not
-/// there. `databases` are those of the topology, opened; `text` is its file.
-pub fn refused(model: &Model, text: &str, databases: &mut [Opened]) -> Vec<Problem> {
+/// there. `databases` are those of the topology, opened.
+pub fn refused(model: &Model, databases: &mut [Opened]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, database) in databases.iter_mut().enumerate() {
         let asked = scripted(model).flat_map(|service| statements(model, service, index));
@@ -32,8 +35,13 @@ pub fn refused(model: &Model, text: &str, databases: &mut [Opened]) -> Vec<Probl
         if checked.iter().any(|(checked, _)| matches!(checked, Ok(Class::Ddl))) {
             continue;
         }
-        for (checked, asked) in checked {
-            problems.extend(checked.err().map(|failure| asked.problem(text, &failure)));
+        let mut divided: Option<&Asked<'_>> = None;
+        for (checked, asked) in &checked {
+            // What stands behind a ; in quotes is the rest of the same statement.
+            let is_rest = divided.is_some_and(|first| first.has_rest(asked));
+            let Some(failure) = checked.as_ref().err().filter(|_| !is_rest) else { continue };
+            divided = (failure.sqlstate == sqlstate::SYNTAX && asked.part.rest.is_some()).then_some(asked);
+            problems.push(if divided.is_some() { asked.divided() } else { asked.problem(failure) });
         }
     }
     problems
@@ -44,12 +52,11 @@ struct Asked<'a> {
     service: &'a Service,
     database: &'a str,
     key: &'a str,
-    /// The text of which it is a part, and where that stands in the file.
-    text: &'a str,
+    /// The text of which it is a part; none of what is no text.
+    inline: Option<&'a Inline>,
+    /// Where the text stands in the file.
     place: Place,
-    /// Where it begins in the text.
-    begins: usize,
-    written: &'a str,
+    part: Part<'a>,
     bound: Bound,
 }
 
@@ -72,22 +79,50 @@ fn statements<'a>(
         (of_service && by == Some(database)).then_some((key.as_str(), text.as_str(), place))
     });
     texts.flat_map(move |(key, text, place)| {
-        parts(text).filter_map(move |(begins, written)| {
-            let bound = Bound::of(written)?;
-            Some(Asked { service, database, key, text, place: place.clone(), begins, written, bound })
+        let inline = service.config_keys.values.get(key);
+        parts(text).into_iter().filter_map(move |part| {
+            let bound = Bound::of(part.written)?;
+            Some(Asked { service, database, key, inline, place: place.clone(), part, bound })
         })
     })
 }
 
-/// The statements of a text, with where each begins in it.
-fn parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// What stands between two `;` of a text, where the guest divides it.
+struct Part<'a> {
+    /// Where it begins in the text.
+    begins: usize,
+    written: &'a str,
+    /// The `;` behind it, and the end of what belongs to it, if that `;` stands between quotes.
+    rest: Option<(usize, usize)>,
+}
+
+/// The parts of a text that are not empty.
+fn parts(text: &str) -> Vec<Part<'_>> {
     let mut behind = 0;
-    let parts = text.split(';').map(move |part| {
-        let begins = behind + part.len() - part.trim_start().len();
-        behind += part.len() + 1;
-        (begins, part.trim())
+    let pieces = text.split(';').map(|piece| {
+        let begins = behind;
+        behind += piece.len() + 1;
+        (begins, piece)
     });
-    parts.filter(|(_, part)| !part.is_empty())
+    let pieces: Vec<_> = pieces.collect();
+    let parts = pieces.iter().enumerate().map(|(at, (begins, whole))| {
+        let rest = opened(whole).and_then(|quotes| {
+            let (last, piece) = pieces[at + 1..].iter().find(|(_, piece)| piece.contains(quotes))?;
+            Some((begins + whole.len(), last + piece.len()))
+        });
+        let blanks = whole.len() - whole.trim_start().len();
+        Part { begins: begins + blanks, written: whole.trim(), rest }
+    });
+    parts.filter(|part| !part.written.is_empty()).collect()
+}
+
+/// The quotes that are open at the end of a statement.
+fn opened(statement: &str) -> Option<char> {
+    statement.chars().fold(None, |open, char| match open {
+        None if matches!(char, '\'' | '"') => Some(char),
+        Some(quotes) if quotes == char => None,
+        open => open,
+    })
 }
 
 /// A statement with `$1` and so on for its parts in braces, as the guest has it.
@@ -124,7 +159,7 @@ impl Bound {
 }
 
 impl Asked<'_> {
-    fn problem(&self, file: &str, failure: &Failure) -> Problem {
+    fn problem(&self, failure: &Failure) -> Problem {
         let Self { service, database, key, .. } = self;
         let message = format!(
             "config.{key} of {}: {} (SQLSTATE {})",
@@ -134,51 +169,69 @@ impl Asked<'_> {
         );
         // A text in quotes is no parameter, whatever it is compared with.
         let is_quoted = self.bound.given > 0 && failure.message.contains("\"$");
-        let help = match (&failure.hint, failure.sqlstate) {
-            (Some(_), sqlstate::SYNTAX) if failure.message.contains("multiple commands") => {
-                "write ; between two statements".to_owned()
-            }
+        let help = match (remedy(failure), failure.sqlstate) {
+            (Some(remedy), _) => remedy,
             (None, _) if is_quoted => "write {name} without quotes: it becomes a parameter".to_owned(),
-            (Some(hint), _) => hint.clone(),
-            (None, sqlstate::SYNTAX) => {
-                "write it as PostgreSQL takes it, with ; between statements and {name} for values".to_owned()
-            }
+            (None, sqlstate::SYNTAX) => match opened(self.part.written) {
+                Some(quotes) => format!("end the text in quotes with {quotes}"),
+                None => "write it as PostgreSQL takes it, with ; between statements and {name} for values"
+                    .to_owned(),
+            },
+            (None, state) if state.starts_with(OF_VALUES) => "write a value that its type takes".to_owned(),
             (None, _) => format!("`simhost sql` with the topology and {database} lists its tables"),
         };
-        Problem::new(message).at(self.place(file, failure), "here").help(help)
+        Problem::new(message).at(self.place(failure), "here").help(help)
+    }
+
+    /// It is divided at a `;` that stands between quotes.
+    fn divided(&self) -> Problem {
+        let message = format!(
+            "config.{} of {}: a ; ends the statement, between quotes too",
+            self.key,
+            quote(&self.service.name)
+        );
+        let at = self.part.rest.map_or(self.part.begins, |(at, _)| at);
+        let place = self.inline.map_or_else(|| self.place.clone(), |inline| inline.place(at..at + 1));
+        let help = "write chr(59) for it: 'one' || chr(59) || ' two'";
+        Problem::new(message).at(place, "the statement ends here").help(help)
+    }
+
+    /// Whether another one is what is left of it behind a `;` between quotes.
+    fn has_rest(&self, other: &Self) -> bool {
+        let is_within = |(at, end): (usize, usize)| (at..end).contains(&other.part.begins);
+        std::ptr::eq(self.service, other.service)
+            && self.key == other.key
+            && self.part.rest.is_some_and(is_within)
     }
 
     /// Where a failure stands in the file.
-    fn place(&self, file: &str, failure: &Failure) -> Place {
-        let inside = file.get(self.place.clone()).unwrap_or_default();
-        // With escapes the file has another text.
-        let Some(at) = inside.find(self.text) else { return named(file, &self.place, failure) };
-        let begins = self.place.start + at + self.begins;
-        let whole = begins..begins + self.written.len();
-        let Some(place) = failure.place else { return named(file, &whole, failure) };
-        let word = word(&self.bound.statement, place);
-        let (start, end) = (self.bound.written(word.start), self.bound.written(word.end));
-        match start < end.min(self.written.len()) {
-            true => begins + start..begins + end.min(self.written.len()),
+    fn place(&self, failure: &Failure) -> Place {
+        let Some(inline) = self.inline else { return self.place.clone() };
+        let Part { begins, written, .. } = self.part;
+        let place = |of: Place| inline.place(begins + of.start..begins + of.end);
+        let Some(at) = failure.place else { return place(named(written, failure)) };
+        let word = word(&self.bound.statement, at);
+        let (start, end) = (self.bound.written(word.start), self.bound.written(word.end).min(written.len()));
+        match start < end {
+            true => place(start..end),
             // It stands behind the end: what is missing is missing there.
-            false => whole.end.saturating_sub(1).max(whole.start)..whole.end,
+            false => place(written.len().saturating_sub(1)..written.len()),
         }
     }
 }
 
-/// Where the text has the name that a failure quotes; else the whole place.
-fn named(text: &str, place: &Place, failure: &Failure) -> Place {
+/// Where a statement has the name that a failure quotes; else all of it.
+fn named(written: &str, failure: &Failure) -> Place {
     let name = failure.message.split('"').nth(1).filter(|name| !name.is_empty());
-    let inside = text.get(place.clone()).unwrap_or_default();
     let is_word = |at: usize, name: &str| {
-        let beside = [inside[..at].chars().next_back(), inside[at + name.len()..].chars().next()];
+        let beside = [written[..at].chars().next_back(), written[at + name.len()..].chars().next()];
         beside.into_iter().flatten().all(|char| !char.is_alphanumeric() && char != '_')
     };
     let found = name.and_then(|name| {
-        let (at, _) = inside.match_indices(name).find(|(at, _)| is_word(*at, name))?;
-        Some(place.start + at..place.start + at + name.len())
+        let (at, _) = written.match_indices(name).find(|(at, _)| is_word(*at, name))?;
+        Some(at..at + name.len())
     });
-    found.unwrap_or_else(|| place.clone())
+    found.unwrap_or(0..written.len())
 }
 
 fn of_service(run: &Run<'_>, service: &Service) -> Vec<Problem> {
@@ -198,4 +251,17 @@ fn of_service(run: &Run<'_>, service: &Service) -> Vec<Problem> {
         Problem::new(message).at(place, "no such database").help(help)
     };
     wrong.map(problem).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_is_divided_between_quotes_knows_its_rest() {
+        let of = |text| parts(text).iter().map(|part| (part.begins, part.rest)).collect::<Vec<_>>();
+        assert_eq!(of("SELECT 1; SELECT 'it''s' ;"), [(0, None), (10, None)]);
+        assert_eq!(of("SELECT 'a;b;c'; SELECT 2"), [(0, Some((9, 14))), (10, None), (12, None), (16, None)]);
+        assert_eq!(of("SELECT 'a; SELECT 2"), [(0, None), (11, None)]);
+    }
 }

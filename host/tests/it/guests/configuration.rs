@@ -60,6 +60,22 @@ fn every_problem_of_every_guest_is_reported_at_once() {
 }
 
 #[test]
+fn a_value_that_is_wrong_is_pointed_at_and_a_key_that_is_unknown_too() {
+    for (settings, part) in [
+        ("config.work = \"20 sec\"", "20 sec"),
+        ("config.calls = \"s0, GET s0; s0\"", "GET s0; s0"),
+        ("config.metrics = { \"a\" = \"a \\\"quoted\\\" one\" }", "\"a \\\"quoted"),
+        ("config.wrok = \"2ms\"", "wrok"),
+    ] {
+        let report = report(&[("service", settings)]);
+        let column = settings.find(part).expect("there") + 1;
+        let column = if part.starts_with('"') { column + 1 } else { column };
+        assert!(report.contains(&format!("topology.toml:10:{column}]")), "{column} is not in {report}");
+        assert!(report.contains("1 problem"), "{report}");
+    }
+}
+
+#[test]
 fn a_problem_stands_at_its_table_where_the_key_is_missing() {
     let report = report(&[("service", "config.show = { work = { exponential = { median = '5ms' } } }")]);
     assert!(report.contains("config.show of \"s0\": the table has no `route`"), "{report}");
@@ -75,7 +91,7 @@ fn a_problem_stands_at_its_table_where_the_key_is_missing() {
 fn a_key_with_a_dot_in_its_name_is_found() {
     let metrics = "config.metrics = { good = \"counter 1\", \"orders.placed\" = \"summary 1\" }";
     let of_inner = report(&[("service", metrics)]);
-    assert!(of_inner.contains("topology.toml:10:40"), "{of_inner}");
+    assert!(of_inner.contains("topology.toml:10:59"), "at `summary`: {of_inner}");
     for (settings, column) in
         [("config.\"a.b\" = 3", 8), ("config = { x = { route = \"GET /\" }, \"a.b\" = 3 }", 37)]
     {

@@ -193,7 +193,34 @@ fn a_value_in_braces_within_quotes_is_refused_before_anything_starts() {
     let config = "config.show = { route = \"GET /\", sql = \"SELECT 1 FROM stock WHERE sku = '{sku}'\" }";
     let (_folder, world) = stock(config);
     let said = world.refusal();
-    for part in ["has 0 parameters, and 1 values in braces", "08P01", "outside of quotes"] {
+    for part in ["has 0 parameters, and 1 value in braces", "08P01", "outside of quotes"] {
         assert!(said.contains(part), "{part} is not in {said}");
+    }
+}
+
+#[test]
+fn a_semicolon_between_quotes_is_one_error_at_its_place() {
+    let config =
+        "config.show = { route = \"GET /\", sql = \"SELECT 'one; two', \\\"sku\\\" FROM stock; SELECT 1\" }";
+    let (_folder, world) = stock(config);
+    let said = world.refusal();
+    for part in ["a ; ends the statement, between quotes too", "chr(59)", "1 problem"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let column = config.find("; two").expect("there") + 1;
+    assert!(said.contains(&format!(":{column}]")), "{column} is not in {said}");
+}
+
+#[test]
+fn a_statement_without_its_values_says_how_the_guest_takes_them() {
+    for (sql, remedy) in [
+        ("SELECT $1 FROM stock", "write {name} in place of $1"),
+        ("SELECT 1 FROM stock SELECT 2", "write ; between two statements"),
+        ("SELECT 'one FROM stock", "end the text in quotes with '"),
+        ("SELECT 1 + 'x' FROM stock", "write a value that its type takes"),
+    ] {
+        let (_folder, world) = stock(&format!("config.show = {{ route = \"GET /\", sql = \"{sql}\" }}"));
+        let said = world.refusal();
+        assert!(said.contains(remedy), "{sql}: {remedy} is not in {said}");
     }
 }
