@@ -52,16 +52,7 @@ impl Buckets {
     /// and within the range of all, where that is known. None of no values, and of values of which nothing is
     /// known.
     pub fn quantile(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
-        let rank = share * self.count() as f64;
-        let mut below = 0_u64;
-        let last = *self.0.keys().next_back()?;
-        let within = self.0.iter().find(|(_, count)| {
-            let with = below.saturating_add(**count);
-            let is_within = with as f64 >= rank;
-            below = if is_within { below } else { with };
-            is_within
-        });
-        let (bucket, count) = within.map_or((last, 1), |(bucket, count)| (*bucket, *count));
+        let Place { bucket, count, rank, below } = self.place(share)?;
         let (least, most) = range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         let lower = if bucket.lower.is_finite() { bucket.lower.max(least) } else { least };
         let upper = if bucket.upper.is_finite() { bucket.upper.min(most) } else { most };
@@ -73,6 +64,41 @@ impl Buckets {
             (false, false) => None,
         }
     }
+
+    /// The end of the bucket that has a quantile, if values of that bucket are known to be 0: nobody can tell
+    /// how many, so that no more is known of the quantile than that it is below.
+    pub fn bound(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
+        let Place { bucket, .. } = self.place(share)?;
+        let (least, most) = range?;
+        let has_zeros = bucket.lower == 0.0 && least == 0.0 && most > 0.0 && bucket.upper.is_finite();
+        (has_zeros && bucket.upper > 0.0).then_some(bucket.upper)
+    }
+
+    /// Where a share of all values ends. None of no values.
+    fn place(&self, share: f64) -> Option<Place> {
+        let rank = share * self.count() as f64;
+        let mut below = 0_u64;
+        let last = *self.0.keys().next_back()?;
+        let within = self.0.iter().find(|(_, count)| {
+            let with = below.saturating_add(**count);
+            let is_within = with as f64 >= rank;
+            below = if is_within { below } else { with };
+            is_within
+        });
+        let (bucket, count) = within.map_or((last, 1), |(bucket, count)| (*bucket, *count));
+        Some(Place { bucket, count, rank, below })
+    }
+}
+
+/// Where a share of all values ends.
+struct Place {
+    bucket: Bucket,
+    /// Values in it.
+    count: u64,
+    /// The number of values up to there.
+    rank: f64,
+    /// Values in the buckets before it.
+    below: u64,
 }
 
 /// The values of a point, as they can be told from those of an earlier one of its series.
@@ -208,6 +234,18 @@ mod tests {
         assert_eq!(buckets.quantile(0.95, Some((0.5, 8.0))), Some(6.0));
         assert_eq!(buckets.quantile(0.05, Some((0.5, 8.0))), Some(0.75));
         assert_eq!(Buckets::default().quantile(0.5, None), None);
+    }
+
+    #[test]
+    fn of_a_quantile_among_zeros_only_its_bound_is_known() {
+        let buckets = explicit(&[0.001, 0.005], &[98, 2, 0]).buckets();
+        assert_eq!(buckets.bound(0.5, Some((0.0, 0.0016))), Some(0.001));
+        assert_eq!(buckets.bound(0.99, Some((0.0, 0.0016))), None, "its bucket begins above 0");
+        assert_eq!(buckets.bound(0.5, Some((0.0002, 0.0016))), None, "no value is 0");
+        assert_eq!(buckets.bound(0.5, Some((0.0, 0.0))), None, "all are 0");
+        assert_eq!(buckets.bound(0.5, None), None);
+        let zeros = exponential(0, 9, &[(0, 1)]).buckets();
+        assert_eq!(zeros.bound(0.5, Some((0.0, 2.0))), None, "zeros have a bucket of their own");
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl Row {
         self.buckets.quantile(share, self.range)
     }
 
+    /// What a quantile is below, if no more is known of it.
+    pub fn bound(&self, share: f64) -> Option<f64> {
+        self.buckets.bound(share, self.range)
+    }
+
     /// The share of values with an `error.type`: of the durations of operations, which have one if they
     /// fail (OpenTelemetry semantic conventions). None of others.
     pub fn error_share(&self, name: &Name) -> Option<f64> {

@@ -218,6 +218,14 @@ impl Page<'_> {
         value.map_or_else(|| "-".to_owned(), |value| measured(value, &unit))
     }
 
+    /// A quantile; of one that is only known to be below something, that.
+    fn quantile(&self, share: f64, name: &Name, row: &Row) -> String {
+        match row.bound(share) {
+            Some(bound) => format!("<{}", self.measured(Some(bound), name)),
+            None => self.measured(row.quantile(share), name),
+        }
+    }
+
     /// What stands in a column.
     fn cell(&self, head: &str, name: &Name, row: &Row) -> String {
         let range = || row.range(name.kind).unzip();
@@ -226,9 +234,9 @@ impl Page<'_> {
             "total" => self.measured(Some(row.count()), name),
             RATE => row.rate(self.timeline).map_or_else(|| "-".to_owned(), number),
             "errors" => row.error_share(name).map_or_else(|| "-".to_owned(), percent),
-            "p50" => self.measured(row.quantile(0.5), name),
-            "p95" => self.measured(row.quantile(0.95), name),
-            "p99" => self.measured(row.quantile(0.99), name),
+            "p50" => self.quantile(0.5, name, row),
+            "p95" => self.quantile(0.95, name, row),
+            "p99" => self.quantile(0.99, name, row),
             "last" => self.measured(row.last(name.kind), name),
             "min" => self.measured(range().0, name),
             _ => self.measured(range().1, name),

@@ -160,6 +160,20 @@ fn durations_have_a_share_of_errors_and_a_row_for_each_value_of_an_attribute() {
 }
 
 #[test]
+fn a_quantile_among_zeros_is_shown_as_below_the_end_of_its_bucket() {
+    let waits = json!({
+        "count": 579, "sum": 0.003, "min": 0.0, "max": 0.0016,
+        "bucketCounts": [577, 2, 0], "explicitBounds": [0.001, 0.005],
+    });
+    let (_folder, path) = file(&[("", histogram("wait", vec![point(MINUTE, NONE, waits)]))]);
+    let table = text(&path, &[]);
+    let line = table.lines().find(|line| line.trim_start().starts_with("wait ")).expect("a row");
+    assert_eq!(line.split_whitespace().filter(|cell| *cell == "<1ms").count(), 3, "{table}");
+    let p50 = row(&document(&path, &[]), "wait")["p50"].as_f64().expect("a number");
+    assert!(p50 > 0.0 && p50 < 0.001, "{p50}");
+}
+
+#[test]
 fn states_of_a_thing_have_a_row_each() {
     let states = ["closed", "open"].iter().zip(["3", "1"]);
     let points = states
