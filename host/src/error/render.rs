@@ -1,6 +1,6 @@
 //! The report that a person reads when the input is refused.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler, ThemeCharacters, ThemeStyles};
 
@@ -26,12 +26,14 @@ impl Look {
     pub const PLAIN: Self = Self { colour: false, plain: false, width: 100 };
 
     /// For this process's stderr: coloured on a terminal, unless `NO_COLOR` is
-    /// set or `TERM` is `dumb`, and as wide as the terminal, or as `COLUMNS` says.
+    /// set or `TERM` is `dumb`, and as wide as the terminal, or as `COLUMNS` says. A terminal that does not
+    /// tell its width has 80 columns.
     pub fn of_stderr() -> Self {
         let choice = anstream::AutoStream::choice(&io::stderr());
         let terminal = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
         let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
-        let width = terminal.or_else(columns);
+        let untold = || io::stderr().is_terminal().then_some(80);
+        let width = terminal.filter(|width| *width > 0).or_else(columns).or_else(untold);
         Self {
             colour: look::is_coloured(choice != anstream::ColorChoice::Never),
             plain: look::is_plain(),

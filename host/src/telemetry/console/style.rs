@@ -10,8 +10,10 @@ use crate::look;
 pub const MIN_WIDTH: u16 = 60;
 /// Wider than this and the eye loses the line between a name and its bar.
 pub const MAX_WIDTH: u16 = 200;
-/// Where no terminal says otherwise: what a page of a report holds.
+/// Where there is no terminal: what a page of a report holds.
 pub const DEFAULT_WIDTH: u16 = 100;
+/// Of a terminal that does not tell its width, or tells none.
+const TERMINAL_WIDTH: u16 = 80;
 
 /// What the terminal, or the file instead of it, can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ impl Style {
     ///
     /// `NO_COLOR` wins over `CLICOLOR_FORCE`, as everywhere. Output that does not go to a
     /// terminal depends neither on a terminal's width nor on the locale, so that two people who
-    /// run the same seed can compare their files. `COLUMNS` sets its width.
+    /// run the same seed can compare their files. `COLUMNS` sets its width, and that of a terminal
+    /// which has none.
     pub fn detect(
         is_terminal: bool,
         env: impl Fn(&str) -> Option<String>,
@@ -68,8 +71,8 @@ impl Style {
             is_terminal && !dumb && env("CLICOLOR").as_deref() != Some("0")
         };
         let (colour, plain) = (look::is_coloured(colour), look::is_plain());
+        let wanted: Option<u16> = env("COLUMNS").and_then(|columns| columns.parse().ok());
         if !is_terminal {
-            let wanted: Option<u16> = env("COLUMNS").and_then(|columns| columns.parse().ok());
             let width = wanted.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
             return Self { width, colour, plain, wraps: wanted.is_some(), ..Self::default() };
         }
@@ -78,7 +81,8 @@ impl Style {
             .find_map(|name| env(name).filter(|value| !value.is_empty()));
         // No locale at all is common in containers, whose terminal is a modern one all the same.
         let ascii = matches!(locale.as_deref(), Some("C" | "POSIX"));
-        let width = terminal_width.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
+        let width = terminal_width.filter(|width| *width > 0).or(wanted).unwrap_or(TERMINAL_WIDTH);
+        let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
         let (unicode, plain) = (!dumb && !ascii, plain || dumb);
         Self { width, colour, unicode, plain, wraps: true, ..Self::default() }
     }
@@ -239,7 +243,10 @@ mod tests {
         let style = detect(true, &[("TERM", "xterm-256color"), ("LANG", "de_DE.UTF-8")], Some(132));
         assert_eq!(style, Style { width: 132, colour: true, wraps: true, ..Style::default() });
         assert_eq!(detect(true, &[], Some(20)).width, MIN_WIDTH);
-        assert_eq!(detect(true, &[], None).width, DEFAULT_WIDTH);
+        // Nobody has told a terminal of 0 columns how wide it is.
+        assert_eq!([None, Some(0)].map(|width| detect(true, &[], width).width), [TERMINAL_WIDTH; 2]);
+        assert_eq!(detect(true, &[("COLUMNS", "120")], Some(0)).width, 120);
+        assert_eq!(detect(true, &[("COLUMNS", "120")], Some(90)).width, 90);
     }
 
     #[test]
@@ -263,7 +270,7 @@ mod tests {
     fn a_dumb_terminal_and_the_c_locale_get_ascii() {
         assert_eq!(
             detect(true, &[("TERM", "dumb")], None),
-            Style { unicode: false, plain: true, wraps: true, ..Style::default() }
+            Style { width: TERMINAL_WIDTH, unicode: false, plain: true, wraps: true, ..Style::default() }
         );
         assert!(!detect(true, &[("LANG", "C")], None).unicode);
         assert!(detect(true, &[("LC_ALL", "C.UTF-8"), ("LANG", "C")], None).unicode);

@@ -166,6 +166,22 @@ fn hints_come_one_after_the_other_and_again_after_the_last() {
 }
 
 #[test]
+fn a_terminal_that_tells_no_width_is_as_wide_as_columns_says_or_80_columns() {
+    let home = Home::new();
+    home.edit("05-pages/lab.toml", ("Look at the link.", &"look at the link ".repeat(20)));
+    home.start();
+    for (columns, most) in [(None, 80), (Some("70"), 70)] {
+        // A terminal of a test has no columns. Behind the last hint, all come again.
+        (0..3).for_each(|_| drop(home.lab(&["hint", "mine"])));
+        let mut command = home.command(&["hint", "mine"]);
+        command.env_remove("COLUMNS").envs(columns.map(|columns| ("COLUMNS", columns)));
+        let shown = crate::support::terminal::shown(command);
+        let longest = shown.lines().map(|line| line.trim_end().chars().count()).max().expect("lines");
+        assert!(longest <= most && longest > most - 10, "{longest} of {most}: {shown}");
+    }
+}
+
+#[test]
 fn the_solution_is_shown_to_who_says_so_and_that_is_noted() {
     let home = Home::new();
     home.start();
