@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Problem, Refused, did_you_mean, quote};
-use crate::topology::syntax;
+use crate::topology::{duration, syntax};
 
 use super::files;
 use super::manifest::{Fact, Quantity, Question, Truth};
@@ -16,6 +16,9 @@ use super::naming;
 
 /// The file in the student's folder.
 pub const FILE: &str = "answers.toml";
+
+/// A number that is greater is not repeated in a message.
+const REPEATED_BELOW: f64 = 1e9;
 
 /// What is right where nothing went wrong.
 pub const NOTHING: &str = "none";
@@ -64,12 +67,12 @@ fn parse(name: &str, text: &str, questions: &[&Question]) -> Result<BTreeMap<Str
 }
 
 /// An answer of the type that the question has; none if it is left empty.
-fn answer(value: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<Answer>, Problem> {
+fn answer(found: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<Answer>, Problem> {
     let wrong = |help: &str| {
         let problem = Problem::new(format!("the answer to {} is of the wrong type", quote(&question.key)));
-        problem.at(value.span(), "not like this").help(help)
+        problem.at(found.span(), "not like this").help(help)
     };
-    match (value.get_ref(), &question.truth) {
+    match (found.get_ref(), &question.truth) {
         (DeValue::String(text), _) if text.trim().is_empty() => Ok(None),
         (DeValue::String(text), _) if text.trim() == NOTHING => Ok(Some(Answer::Text(NOTHING.to_owned()))),
         (DeValue::Array(items), Truth::Edges) if items.is_empty() => Ok(None),
@@ -80,6 +83,9 @@ fn answer(value: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<An
         }
         (_, Truth::Edges) => Err(wrong("write [[\"caller\", \"callee\"], …]")),
         (value, truth) => match (truth.unit(), value) {
+            (Some(Unit::Time), value) if bare(value).is_some() => {
+                Err(without_unit(&question.key, bare(value)).at(found.span(), "of what?"))
+            }
             (Some(unit), value) => match (number(value, unit), truth, value) {
                 (Some(quantity), ..) => Ok(Some(Answer::Number(quantity))),
                 (None, Truth::Fault(Fact::Replica, _), DeValue::String(text)) => {
@@ -112,26 +118,44 @@ fn pair(value: &DeValue<'_>) -> Option<(String, String)> {
     }
 }
 
-/// A number as people write it: a time has a unit, a bare one is seconds.
+/// A number as people write it. A time has a unit.
 fn number(value: &DeValue<'_>, unit: Unit) -> Option<Quantity> {
-    let bare = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     let value = match (value, unit) {
-        (DeValue::Integer(number), _) => bare(number.as_str()).map(|number| as_written(number, unit)),
-        (DeValue::Float(number), _) => bare(number.as_str()).map(|number| as_written(number, unit)),
-        (DeValue::String(text), Unit::Time) => {
-            crate::topology::duration(text.trim()).ok().map(|nanos| nanos as f64)
-        }
+        (DeValue::String(text), Unit::Time) => duration(text.trim()).ok().map(|nanos| nanos as f64),
         (DeValue::String(text), Unit::Share) => {
-            bare(text.trim().strip_suffix('%')?.trim()).map(|percent| percent / 100.0)
+            finite(text.trim().strip_suffix('%')?.trim()).map(|percent| percent / 100.0)
         }
-        (DeValue::String(text), Unit::Plain) => bare(text.trim()),
-        _ => None,
+        (_, Unit::Time) => None,
+        (value, _) => bare(value),
     };
     value.map(|value| Quantity { value, unit })
 }
 
-fn as_written(number: f64, unit: Unit) -> f64 {
-    if unit == Unit::Time { number * 1e9 } else { number }
+/// A number without a unit, with quotes or without.
+fn bare(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Integer(number) => finite(number.as_str()),
+        DeValue::Float(number) => finite(number.as_str()),
+        DeValue::String(text) => finite(text.trim()),
+        _ => None,
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The problem of a time that is a number alone: nobody can tell which one is meant.
+fn without_unit(key: &str, number: Option<f64>) -> Problem {
+    let problem = Problem::new(format!("the answer to {} is a number without a unit", quote(key)));
+    let form = Unit::Time.form();
+    match number.filter(|number| (0.0..REPEATED_BELOW).contains(number)) {
+        Some(number) => problem.help(format!(
+            "write {key} = \"{number}ms\" if you mean milliseconds, {key} = \"{number}s\" if you mean \
+             seconds; the units are ns, us, ms, s, m, h"
+        )),
+        None => problem.help(format!("write {form}; the units are ns, us, ms, s, m, h")),
+    }
 }
 
 impl Answer {
@@ -150,6 +174,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::manifest::Of;
 
     fn question(key: &str, truth: Truth) -> Question {
         Question { key: key.to_owned(), truth, tolerance: None, choices: Vec::new() }
@@ -166,5 +191,21 @@ mod tests {
         let refused =
             parse("answers.toml", "service = 3\nat = \"soon\"\nwho = \"x\"", &asked).expect_err("wrong");
         assert_eq!(refused.problems().count(), 3);
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_no_answer() {
+        let gap = question("gap", Truth::Slowest(Of::Gap));
+        for text in ["gap = 520", "gap = 1.5", "gap = \"520\""] {
+            let refused = parse("answers.toml", text, &[&gap]).expect_err(text);
+            let problem = refused.problems().next().expect("one");
+            assert!(problem.message.contains("without a unit"), "{text}: {}", problem.message);
+            assert!(
+                problem.help.as_deref().is_some_and(|help| help.contains("ms\" if you mean milliseconds")),
+                "{text}"
+            );
+        }
+        let read = parse("answers.toml", "gap = \"520 us\"", &[&gap]).expect("an answer");
+        assert_eq!(read["gap"], Answer::Number(Quantity { value: 520e3, unit: Unit::Time }));
     }
 }

@@ -1,5 +1,6 @@
 //! What a check finds that sends requests to one service and looks at the answers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -10,7 +11,7 @@ use super::cell::{Asked, Cell, Trouble, World};
 use super::finding::Finding;
 use super::manifest::{Contract, Step};
 
-/// Bytes of an answer that a message quotes.
+/// Characters of an answer that a message quotes.
 const QUOTED: usize = 300;
 
 /// Sends the requests, one after the other, and looks at each answer. `faults` are those that are on; none:
@@ -96,7 +97,10 @@ fn judge(step: &Step, reply: &Reply, saved: &BTreeMap<String, String>) -> Result
     let Some(wanted) = &step.body else { return Ok(()) };
     let wanted = with_saved(wanted, saved);
     let text = String::from_utf8_lossy(&response.body);
-    let quoted: String = text.chars().take(QUOTED).collect();
+    let quoted = match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => text.clone(),
+    };
     match serde_json::from_slice::<Json>(&response.body) {
         Ok(got) if has(&got, &wanted) => Ok(()),
         Ok(_) => Err(format!("the body {quoted} has not all of {wanted}")),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cell::Ran;
-use super::finding::{Finding, judged};
+use super::finding::{Finding, judged, undivided};
 use super::manifest::{Bound, Check, Kind, Wanted};
 use super::measure::{Metric, Unit};
 use super::shape;
@@ -110,10 +110,15 @@ fn report(ran: &Ran, metric: &Metric, per: Option<&Metric>, bound: &Bound) -> Fi
     match per {
         None => judged(got, metric.unit(), bound, metric.written()),
         Some(per) => {
-            let per_number = number(ran, per);
-            // Nothing for nothing is nothing; something for nothing is more than any bound.
-            let got = got.zip(per_number).map(|(got, per)| if got == 0.0 { 0.0 } else { got / per });
-            judged(got, Unit::Plain, bound, &format!("{} per {}", metric.written(), per.written()))
+            let what = format!("{} per {}", metric.written(), per.written());
+            match got.zip(number(ran, per)) {
+                Some((got, 0.0)) if got != 0.0 => undivided(bound, &what, per.written()),
+                // Nothing for nothing is nothing.
+                numbers => {
+                    let got = numbers.map(|(got, per)| if got == 0.0 { 0.0 } else { got / per });
+                    judged(got, Unit::Plain, bound, &what)
+                }
+            }
         }
     }
 }

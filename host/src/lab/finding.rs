@@ -43,3 +43,10 @@ pub fn judged(got: Option<f64>, unit: Unit, bound: &Bound, what: &str) -> Findin
         }
     }
 }
+
+/// A number for each of something that there is none of.
+pub fn undivided(bound: &Bound, what: &str, per: &str) -> Finding {
+    let want = bound.words(bound.unit(Unit::Plain));
+    let message = format!("{what} has no value, as {per} is 0 in this run; {want} is wanted");
+    Finding::failed(None, want, message)
+}

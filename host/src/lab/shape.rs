@@ -9,7 +9,7 @@ use crate::context::{SpanId, TraceId};
 use crate::telemetry::record::{SpanKind, SpanRecord};
 
 use super::cell::{Ran, SPANS_AT_MOST};
-use super::finding::{Finding, judged};
+use super::finding::{Finding, judged, undivided};
 use super::manifest::{Ask, Bound, CriticalPath, Sampled, Selector, matches};
 use super::measure::{Metric, Unit};
 use super::path::Trace;
@@ -25,15 +25,18 @@ pub fn spans(ran: &Ran, of: &Selector, ask: &Ask) -> Finding {
     let selected: Vec<_> = ran.spans.iter().filter(|span| of.takes(span, &ran.resources)).collect();
     if let Ask::Count { per, bound } = ask {
         let count = selected.len() as f64;
-        let (got, what) = match per {
-            None => (Some(count), format!("the number of {of}")),
+        let what = format!("the number of {of}");
+        let finding = match per {
+            None => judged(Some(count), Unit::Plain, bound, &what),
             Some(per) => {
-                let per_number = Metric::of(per, &ran.report).filter(|number| *number != 0.0);
-                (per_number.map(|number| count / number), format!("the number of {of} per {}", per.written()))
+                let what = format!("{what} per {}", per.written());
+                match Metric::of(per, &ran.report).filter(|number| *number != 0.0) {
+                    Some(number) => judged(Some(count / number), Unit::Plain, bound, &what),
+                    None => undivided(bound, &what, per.written()),
+                }
             }
         };
-        let trace = selected.first().map(|span| span.trace_id);
-        return Finding { trace, ..judged(got, Unit::Plain, bound, &what) };
+        return Finding { trace: selected.first().map(|span| span.trace_id), ..finding };
     }
     let want = wanted(ask);
     if selected.is_empty() {

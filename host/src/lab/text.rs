@@ -6,7 +6,7 @@ use crate::telemetry::console::Style;
 
 use super::verdict::{CheckRow, Verdict};
 
-/// Columns of the name of a check; a longer one moves its points to the right.
+/// Columns of the name of a check; a longer one takes several lines.
 const NAME: usize = 34;
 
 /// What stands before a check.
@@ -57,10 +57,31 @@ pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
 
 fn line(check: &CheckRow, style: Style) -> String {
     let CheckRow { name, passed, score, max, .. } = check;
-    let name = printable(name);
-    let width = name.chars().count().max(NAME);
+    let (name, mark) = (folded(&printable(name), NAME), mark(*passed, style));
+    let (name, rest) = name.split_once('\n').unwrap_or((&name, ""));
     let points = format!("{} of {}", number(*score), counted(u64::from(*max), "point"));
-    format!("{} {name:width$} {points}{}\n", mark(*passed, style), lost(check))
+    let mut line = format!("{mark} {name:NAME$} {points}{}\n", lost(check));
+    let indent = mark.chars().count() + 1;
+    line.extend(rest.lines().map(|rest| format!("{:indent$}{rest}\n", "")));
+    line
+}
+
+/// Breaks lines at blanks, and words that are longer than a line.
+fn folded(text: &str, width: usize) -> String {
+    let mut folded = String::with_capacity(text.len());
+    let mut column = 0;
+    for char in wrap(text, width).chars() {
+        if char == '\n' {
+            column = 0;
+        } else if column == width {
+            folded.push('\n');
+            column = 1;
+        } else {
+            column += 1;
+        }
+        folded.push(char);
+    }
+    folded
 }
 
 /// Why a check that passes has not all of its points.
@@ -86,7 +107,7 @@ fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {
         let failed = check.failed_seeds;
         said.push_str(&format!(" (seed {seed}; it fails at {failed} of {})", counted(seeds as u64, "seed")));
     }
-    let indented = wrap(&printable(&said), width - 4).trim_end().replace('\n', "\n    ");
+    let indented = folded(&printable(&said), width - 4).trim_end().replace('\n', "\n    ");
     format!("    {indented}\n")
 }
 
@@ -97,4 +118,47 @@ fn summary(verdict: &Verdict) -> String {
         points.push_str(&format!(" over {}", counted(seeds.len() as u64, "seed")));
     }
     if *solved { format!("solved: {points}\n") } else { format!("not yet: {points}\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, message: &str) -> CheckRow {
+        CheckRow {
+            name: name.to_owned(),
+            kind: "guest".to_owned(),
+            guard: false,
+            passed: false,
+            score: 0.0,
+            max: 2,
+            got: None,
+            want: String::new(),
+            seed: None,
+            failed_seeds: 0,
+            message: message.to_owned(),
+            trace_id: None,
+        }
+    }
+
+    #[test]
+    fn the_points_of_checks_stand_below_one_another_whatever_their_names_are() {
+        let style = Style::default();
+        assert_eq!(line(&check("short", ""), style), format!("✗ {:34} 0 of 2 points\n", "short"));
+        let long = line(&check("no call is left behind when the page is answered", ""), style);
+        assert_eq!(
+            long,
+            format!("✗ {:34} 0 of 2 points\n  page is answered\n", "no call is left behind when the")
+        );
+        let word = line(&check(&"x".repeat(40), ""), style);
+        assert_eq!(word, format!("✗ {} 0 of 2 points\n  xxxxxx\n", "x".repeat(34)));
+    }
+
+    #[test]
+    fn a_body_without_blanks_stays_within_the_page() {
+        let body = format!("the body {{\"lines\":[{}]}} is no answer", "7,".repeat(200));
+        let said = explained(&check("name", &body), 0, 80);
+        assert!(said.lines().all(|line| line.chars().count() <= 80 && line.starts_with("    ")), "{said}");
+        assert_eq!(said.lines().map(str::trim).collect::<String>().replace(' ', ""), body.replace(' ', ""));
+    }
 }

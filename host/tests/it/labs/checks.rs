@@ -65,6 +65,25 @@ fn numbers_are_compared_with_the_starter_and_with_the_starter_without_its_faults
 }
 
 #[test]
+fn a_number_for_each_of_nothing_says_of_what_there_is_none() {
+    let rest = |of: &str| format!("{of}\nper = \"load users errors\"\nat-most = 2");
+    let checks = [
+        check("calls", "report", &rest("metric = \"link shop -> stock calls\"")),
+        check("spans", "spans", &rest("spans = { service = \"stock\" }")),
+        check("nothing", "report", &rest("metric = \"link shop -> stock errors\"")),
+    ];
+    let result = judged(TOPOLOGY, &[CHANGE], &checks);
+    assert!(passed(&result, "nothing"), "{result:#}");
+    for (name, what) in [("calls", "link shop -> stock calls"), ("spans", "the number of spans")] {
+        let message = named(&result, name)["message"].as_str().expect("words");
+        assert!(message.starts_with(what), "{message}");
+        let said =
+            "per load users errors has no value, as load users errors is 0 in this run; at most 2 is wanted";
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
 fn spans_are_counted_and_asked_how_they_lie_to_one_another() {
     let client = "{ service = \"shop\", kind = \"client\", name = \"GET*\" }";
     let server = "{ service = \"stock\", kind = \"server\" }";

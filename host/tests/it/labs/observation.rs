@@ -38,7 +38,7 @@ from = "edges"
 
 const ANSWERS: &str = "service = \"\"\nkind = \"\"\nat = \"\"\nedges = []\n";
 
-fn home() -> Home {
+pub(super) fn home() -> Home {
     let home = Home::with_checks("", CHECKS);
     std::fs::remove_dir_all(home.path("05-pages/start")).expect("removed");
     home.edit("05-pages/lab.toml", ("topology = \"topology.toml\"", "hidden = \"topology.toml\""));
@@ -189,6 +189,19 @@ fn an_answer_of_the_wrong_type_is_refused_with_its_place() {
             "answers.toml:1:11",
         ],
     );
+}
+
+#[test]
+fn a_time_without_a_unit_is_refused_with_the_two_that_may_be_meant() {
+    let home = home();
+    home.start();
+    home.write("mine/answers.toml", "at = 12\n");
+    let said = [
+        "the answer to \"at\" is a number without a unit",
+        "answers.toml:1:6",
+        "write at = \"12ms\" if you mean milliseconds, at = \"12s\" if you mean seconds",
+    ];
+    refused(&home.lab(&["check", "mine"]), &said);
 }
 
 #[test]
