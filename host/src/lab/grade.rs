@@ -33,6 +33,9 @@ pub const UNJUDGED: u8 = 3;
 /// How often the memory of a check is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How often a check is looked at that has printed its result, and has still to end.
+const ENDING: Duration = Duration::from_millis(2);
+
 /// The folder that archives of a Mac have beside their files.
 const MADE_BY_MACOS: &str = "__MACOSX";
 
@@ -151,29 +154,33 @@ impl Grading {
         let (printed, told) =
             (read(child.stdout.take(), PRINTED_AT_MOST), read(child.stderr.take(), TOLD_AT_MOST));
         let watch = Stopwatch::start();
-        let text = loop {
-            match printed.recv_timeout(LOOK) {
-                Ok(text) => break text,
-                Err(_) if watch.elapsed() > self.time => {
+        // It has to print its result and to end within its time, whatever it waits for.
+        let mut text = None;
+        let status = loop {
+            match &text {
+                None => text = printed.recv_timeout(LOOK).ok(),
+                Some(_) => thread::park_timeout(ENDING),
+            }
+            let ended = child.try_wait();
+            match ended.map_err(|error| not_graded(format!("the check cannot be waited for: {error}")))? {
+                Some(status) if text.is_some() => break status,
+                _ if watch.elapsed() > self.time => {
                     let starved = starved(child.id(), self.time);
                     end(&mut child);
                     return Err(late(self.time, starved));
                 }
-                Err(_) if resident(child.id()).is_some_and(|bytes| bytes > self.memory) => {
+                _ if resident(child.id()).is_some_and(|bytes| bytes > self.memory) => {
                     end(&mut child);
                     let most = self.memory >> 20;
                     return Err(Outcome::nothing(&format!(
                         "it was stopped: the check took more than {most} MiB"
                     )));
                 }
-                Err(_) => {}
+                _ => {}
             }
         };
-        // It has printed all: what is left of it is its end.
-        let status = child.wait();
-        let status =
-            status.map_err(|error| not_graded(format!("the check cannot be waited for: {error}")))?;
-        let told = told.recv().map(|told| words(&told)).unwrap_or_default();
+        let text = text.unwrap_or_default();
+        let told = told.recv_timeout(self.time).map(|told| words(&told)).unwrap_or_default();
         if status.code() == Some(UNJUDGED.into()) {
             return Err(not_graded(told));
         }

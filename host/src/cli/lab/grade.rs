@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Problem, Refused, printable};
 use crate::lab::catalogue;
@@ -18,6 +19,12 @@ use crate::report::words::counted;
 use super::super::{complain, length, say, writable, write};
 use super::check::seeds;
 use super::refused;
+
+/// Bytes of a file's name: what Linux, macOS and Windows allow.
+const FILE_NAME_AT_MOST: usize = 255;
+
+/// Bytes of the digest in the name of a file.
+const DIGEST_BYTES: usize = 8;
 
 #[derive(Debug, Args)]
 pub struct GradeAll {
@@ -120,13 +127,39 @@ fn results(grades: &[Grade], folder: &Path) -> Result<(), Vec<Problem>> {
     let write = |grade: &Grade| {
         let Outcome::Judged { result: Some(result), .. } = &grade.outcome else { return Ok(()) };
         let text = serde_json::to_string_pretty(result).expect("a result is JSON");
-        files::write_whole(&folder.join(format!("{}.json", grade.name)), format!("{text}\n").as_bytes())
+        files::write_whole(&folder.join(file_name(&grade.name)), format!("{text}\n").as_bytes())
     };
     let problems: Vec<_> = grades.iter().filter_map(|grade| write(grade).err()).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
+/// The file of a submission's result: its name, of which a digest stands for the end if it is too long.
+fn file_name(name: &str) -> String {
+    let whole = format!("{name}.json");
+    if whole.len() <= FILE_NAME_AT_MOST {
+        return whole;
+    }
+    let digest = Sha256::digest(name);
+    let digest: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let end = format!("-{digest}.json");
+    format!("{}{end}", &name[..name.floor_char_boundary(FILE_NAME_AT_MOST - end.len())])
+}
+
 /// Memory that a check needs at least, and the most that one may be granted.
 fn mebibytes() -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(64..=1_048_576)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_has_the_name_of_its_submission_as_far_as_a_file_may() {
+        assert_eq!(file_name("ada"), "ada.json");
+        assert_eq!(file_name(&"a".repeat(250)).len(), 255);
+        let long = ["é".repeat(127) + "a", "é".repeat(127) + "b"].map(|name| file_name(&name));
+        assert!(long.iter().all(|name| name.len() <= 255 && name.ends_with(".json")), "{long:?}");
+        assert_ne!(long[0], long[1]);
+    }
 }

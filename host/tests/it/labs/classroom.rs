@@ -219,16 +219,27 @@ fn every_name_of_a_folder_is_a_row_and_a_file_of_its_own() {
 #[test]
 fn a_result_that_cannot_be_written_costs_no_row_of_the_table() {
     let home = Home::new();
-    // As a file it would have a longer name than a file may have.
-    let long = "n".repeat(252);
-    hand_in(&home, &long, "[topology");
+    // A folder is where the file should be.
+    home.write("results/eve.json/kept", "");
+    hand_in(&home, "eve", "[topology");
     hand_in(&home, "ada", "[topology");
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
     assert_eq!((graded.code, graded.stdout.lines().count()), (Some(2), 3), "{}", graded.stdout);
-    assert!(graded.stdout.contains(&long), "{}", graded.stdout);
-    assert!(graded.told().contains("File name too long"), "{}", graded.stderr);
+    assert!(graded.told().contains("cannot write \"results/eve.json\""), "{}", graded.stderr);
     assert!(graded.told().contains("not all results are written: 1 problem"), "{}", graded.stderr);
-    assert_eq!(super::names(&home.path("results")), ["ada.json"]);
+    assert_eq!(super::names(&home.path("results")), ["ada.json", "eve.json"]);
+}
+
+#[test]
+fn a_name_that_is_too_long_for_a_file_is_shortened_with_a_digest() {
+    let home = Home::new();
+    let names = ["a", "b"].map(|end| "n".repeat(254) + end);
+    names.iter().for_each(|name| hand_in(&home, name, "[topology"));
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
+    assert!(names.iter().all(|name| graded.success().contains(name)), "{}", graded.stdout);
+    let files = super::names(&home.path("results"));
+    let is_one = |file: &String| file.len() == 255 && file.starts_with("nnn") && file.ends_with(".json");
+    assert!(files.len() == 2 && files.iter().all(is_one), "{files:?}");
 }
 
 #[cfg(target_os = "linux")]
