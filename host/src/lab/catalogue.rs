@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Problem, Refused, did_you_mean, quote};
 
 use super::files::{self, Tree};
-use super::manifest::Manifest;
+use super::manifest::{Kind, Manifest, Question};
 use super::salt::Names;
 
 mod embedded {
@@ -119,6 +119,14 @@ impl Lab {
         };
         let files = self.files.iter().map(|(path, bytes)| (path.clone(), renamed(bytes))).collect();
         Self::of(&self.folder, self.origin.clone(), files, &self.named)
+    }
+
+    /// What a student is asked.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.manifest.checks.iter().filter_map(|check| match &check.kind {
+            Kind::Answer(question) => Some(question),
+            _ => None,
+        })
     }
 
     /// What `start` writes: the brief and the starter.

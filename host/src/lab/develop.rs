@@ -1,7 +1,7 @@
 //! What the author of a lab wants to know: the starter fails, the solution passes, each wrong answer fails by
 //! the check that is to catch it, hints exist, links lead somewhere, and nothing names the answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::answers;
 use super::catalogue::Lab;
 use super::files::{self, Tree};
 use super::judge::{Bench, Starts};
-use super::manifest::FROZEN_CHECK;
+use super::manifest::{FROZEN_CHECK, Question};
 use super::salt;
 use super::state;
 use super::told::Told;
@@ -35,6 +35,9 @@ const SALTS: usize = 8;
 /// Salts at most, until each of several hidden topologies was drawn.
 const SALTS_AT_MOST: usize = 200;
 
+/// What is right with one salt or another, by the keys of questions.
+type RightAnswers = BTreeMap<String, BTreeSet<String>>;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -51,13 +54,26 @@ pub struct Findings {
 pub fn examine(lab: &Lab, seeds: usize, salt: &str, told: &Told) -> Result<Findings, Refused> {
     let mut findings = Findings { problems: on_paper(lab), ..Findings::default() };
     let seeds = if lab.manifest.record.is_some() { 1 } else { seeds };
+    let mut right = RightAnswers::new();
     for salt in salts(lab, salt) {
         let lab = lab.salted(&salt)?;
-        let (salt, starts) = (&*salt, Arc::default());
-        let mut trial = Trial { lab: &lab, salt, seeds, told, starts, findings: &mut findings };
+        let (salt, starts, right) = (&*salt, Arc::default(), &mut right);
+        let mut trial = Trial { lab: &lab, salt, seeds, told, starts, right, findings: &mut findings };
         trial.run()?;
     }
+    findings.problems.extend(lab.questions().filter_map(|question| unmoved(question, &right)));
     Ok(findings)
+}
+
+/// What is wrong with a question if its right answer is the same for every salt: one student can give it to
+/// another. An idea, which is one of some words, may be.
+fn unmoved(question: &Question, right: &RightAnswers) -> Option<String> {
+    let is_idea = question.truth.is_said() && !question.choices.is_empty();
+    let answers = right.get(&question.key).filter(|answers| answers.len() == 1 && !is_idea)?;
+    let (key, answer) = (quote(&question.key), answers.first()?);
+    Some(format!(
+        "the answer to {key} is {answer} for every salt: let the salt move it, by shuffle, by several hidden topologies or by a fault with one-of"
+    ))
 }
 
 /// None, and this one; of a lab with a recording more, so that each hidden topology is drawn.
@@ -160,6 +176,7 @@ struct Trial<'a> {
     told: &'a Told,
     /// Every variant is compared with the same runs of the starter.
     starts: Arc<Starts>,
+    right: &'a mut RightAnswers,
     findings: &'a mut Findings,
 }
 
@@ -182,13 +199,15 @@ impl Trial<'_> {
         for wrong in &self.lab.manifest.wrong {
             let tree = self.lab.variant(&format!("wrong/{}", wrong.name));
             let mut verdict = self.judge(&tree, true, FIRST_SEEDS.min(self.seeds))?;
-            if !is_caught(&verdict, &wrong.caught_by) && self.seeds > FIRST_SEEDS {
+            let missed = |verdict: &Verdict| {
+                wrong.caught_by.iter().find(|by| !is_caught(verdict, by)).map(|by| quote(by))
+            };
+            if missed(&verdict).is_some() && self.seeds > FIRST_SEEDS {
                 verdict = self.judge(&tree, true, self.seeds)?;
             }
-            if !is_caught(&verdict, &wrong.caught_by) {
-                let by = failed(&verdict);
-                let what = format!("wrong/{} is not caught by {}", wrong.name, quote(&wrong.caught_by));
-                self.note(format!("{what}; it fails by {by}"));
+            if let Some(by) = missed(&verdict) {
+                let failed = failed(&verdict);
+                self.note(format!("wrong/{} is not caught by {by}; it fails by {failed}", wrong.name));
             }
         }
         Ok(())
@@ -227,7 +246,9 @@ impl Trial<'_> {
         files::make_folder(&folder, tree).map_err(refused)?;
         let bench = Bench::new(self.lab, self.salt, &folder, self.told)?.sharing(&self.starts);
         if answered {
-            answer(&bench, &folder, tree)?;
+            for (key, answer) in answer(&bench, &folder, tree)? {
+                self.right.entry(key).or_default().insert(answer);
+            }
         }
         let seeds = salt::seeds(&self.lab.manifest.id, self.salt, self.public(), seeds);
         let watch = Stopwatch::start();
@@ -252,24 +273,26 @@ fn is_caught(verdict: &Verdict, by: &str) -> bool {
     }
 }
 
-/// Writes the right answers where the files have none.
-fn answer(bench: &Bench<'_>, folder: &Path, tree: &Tree) -> Result<(), Refused> {
-    let mut right = bench.right_answers()?;
+/// Writes the right answers where the files have none, and gives them.
+fn answer(bench: &Bench<'_>, folder: &Path, tree: &Tree) -> Result<BTreeMap<String, String>, Refused> {
+    let right = bench.right_answers()?;
     if right.is_empty() {
-        return Ok(());
+        return Ok(right);
     }
+    let mut all = right.clone();
     let given = tree.get(answers::FILE).map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
     let given: toml::Table = given.parse().unwrap_or_default();
     for (key, value) in given {
         let is_left_out = value.as_str().is_some_and(|text| text.trim().is_empty())
             || value.as_array().is_some_and(Vec::is_empty);
         if !is_left_out {
-            right.insert(key, value.to_string());
+            all.insert(key, value.to_string());
         }
     }
-    let text: String = right.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let text: String = all.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let written = files::write_whole(&folder.join(answers::FILE), text.as_bytes());
-    written.map_err(|problem| Refused::new(None, vec![problem]))
+    written.map_err(|problem| Refused::new(None, vec![problem]))?;
+    Ok(right)
 }
 
 fn failed(verdict: &Verdict) -> String {

@@ -4,11 +4,13 @@ mod answers;
 mod bound;
 mod checks;
 mod contract;
+mod file;
 mod kinds;
 mod numbers;
 mod seeds;
 mod selector;
 mod spans;
+mod wrong;
 
 pub use answers::{Fact, Of, Question, Truth};
 pub use bound::{Bound, Quantity};
@@ -19,6 +21,7 @@ pub use numbers::Wanted;
 pub use seeds::SEEDS_AT_MOST;
 pub use selector::{Selector, matches};
 pub use spans::{Ask, CriticalPath, Sampled};
+pub use wrong::{FROZEN_CHECK, Wrong};
 
 use serde_json::json;
 use toml::de::DeTable;
@@ -34,7 +37,9 @@ use crate::topology::syntax;
 use crate::topology::types::{FLAG, TEXT, Within};
 
 use checks::Checks;
+use file::FILE;
 use seeds::SEEDS;
+use wrong::WRONG;
 
 /// The layout of labs that this program reads.
 const FORMAT: u64 = 1;
@@ -89,13 +94,6 @@ pub struct Frozen {
     pub except: Vec<String>,
     /// Files beside the topology that are not.
     pub files: Vec<String>,
-}
-
-/// A wrong answer that a check has to catch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    pub name: String,
-    pub caught_by: String,
 }
 
 static ROOT: Section = Section {
@@ -205,12 +203,6 @@ static HIDDEN: Key<By<Vec<String>>, Optional> = Key {
     says: "in place of `topology`: a file in `hidden/`, which the student never sees; of several the salt draws one",
 };
 
-const FILE: By<String> = By {
-    words: "the name of a file",
-    schema: |_| text("[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"),
-    read: |value| value.read(file),
-};
-
 static FOR: Key<Within, Required> = Key {
     name: "for",
     of: Within(1_000_000, LONGEST_RUN),
@@ -292,31 +284,6 @@ static HINTS: Key<Subs, Optional> = Key {
 static HINT: Key<By<String>, Required> =
     Key { name: "text", of: TEXT, absent: Required("write the hint: text = \"…\""), says: "what is said" };
 
-static WRONG: Key<Subs, Optional> = Key {
-    name: "wrong",
-    of: Subs(&Section {
-        name: "wrong",
-        says: "a wrong answer in `wrong/NAME/`, for `simhost lab dev check`",
-        keys: &[&WRONG_NAME, &CAUGHT_BY],
-        rules: &[],
-    }),
-    absent: Optional("none"),
-    says: "wrong answers in `wrong/NAME/`, each with the check that has to catch it",
-};
-
-static WRONG_NAME: Key<By<String>, Required> =
-    Key { name: "name", of: FILE, absent: Required("name its folder"), says: "its folder in `wrong/`" };
-
-static CAUGHT_BY: Key<By<String>, Required> = Key {
-    name: "caught-by",
-    of: TEXT,
-    absent: Required("name the check that has to fail, or \"frozen\""),
-    says: "the name of the check that has to fail; `\"frozen\"` for what may not be changed",
-};
-
-/// What catches a change of what is frozen.
-pub const FROZEN_CHECK: &str = "frozen";
-
 impl Manifest {
     /// Reads a manifest; `name` is the file's in reports.
     ///
@@ -372,7 +339,7 @@ fn manifest(root: &Table<'_>) -> Option<Manifest> {
     let checks = CHECKS.read(root);
     let hints: Option<Vec<_>> = HINTS.open(root, "this hint").iter().map(|table| HINT.read(table)).collect();
     let wrong = WRONG.open(root, "this wrong answer");
-    let wrong = wrong.iter().map(|table| of_wrong(table, checks.as_deref().unwrap_or_default()));
+    let wrong = wrong.iter().map(|table| wrong::read(table, checks.as_deref().unwrap_or_default()));
     let wrong: Option<Vec<_>> = wrong.collect();
     if let (Some(None) | None, Some(checks)) = (&record, &checks)
         && let Some(check) = checks.iter().find(|check| check.kind.is_of_recording())
@@ -431,18 +398,6 @@ fn of_run(table: &Table<'_>) -> Option<Run> {
     Some(Run { topologies, hidden, length: length?, seeds: seeds?, shuffle: shuffle? })
 }
 
-fn of_wrong(table: &Table<'_>, checks: &[Check]) -> Option<Wrong> {
-    let (name, caught_by) = (WRONG_NAME.read(table), CAUGHT_BY.read(table)?);
-    let known = || checks.iter().map(|check| check.name.as_str()).chain([FROZEN_CHECK]);
-    if !checks.is_empty() && known().all(|known| known != caught_by) {
-        let problem =
-            Problem::new(format!("the lab has no check {}", quote(&caught_by))).label("no such check");
-        let help = crate::error::did_you_mean(&caught_by, "checks", known());
-        return CAUGHT_BY.get(table)?.refuse(problem.help(help));
-    }
-    Some(Wrong { name: name?, caught_by })
-}
-
 fn id(text: &str) -> Result<String, Problem> {
     let is_part = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -452,19 +407,6 @@ fn id(text: &str) -> Result<String, Problem> {
     }
     let problem = Problem::new(format!("{} is no id of a lab", quote(text))).label("not an id");
     Err(problem.help("write lower-case letters and digits with - between words, such as \"retry-storm\""))
-}
-
-/// The name of a file below a folder.
-fn file(text: &str) -> Result<String, Problem> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(is_plain);
-    if text.split('/').all(is_part) {
-        return Ok(text.to_owned());
-    }
-    let problem = Problem::new(format!("{} is no name of a file below the folder", quote(text)));
-    Err(problem
-        .label("not such a name")
-        .help("write letters, digits, `.`, `_` and `-`, with / between folders"))
 }
 
 /// The JSON Schema of a manifest (2020-12), made of the declarations of its keys.

@@ -57,6 +57,36 @@ fn points_that_nobody_has_earned_are_found() {
 }
 
 #[test]
+fn a_wrong_answer_has_to_fail_by_each_check_that_it_names() {
+    let home = Home::new();
+    let names = |names: &str| format!("name = \"shorter\"\ncaught-by = {names}");
+    home.edit("05-pages/lab.toml", (&names("\"pages come\""), &names("[\"pages come\", \"same calls\"]")));
+    let check = || home.lab(&["dev", "check", "05-pages", "--seeds", "1"]);
+    let done = check();
+    let words = "wrong/shorter is not caught by \"same calls\"; it fails by \"pages come\"";
+    assert!(done.code == Some(1) && done.stdout.contains(words), "{}", done.stdout);
+    home.edit("05-pages/lab.toml", ("[\"pages come\", \"same calls\"]", "[]"));
+    assert!(check().told().contains("a wrong answer names the check that has to catch it"));
+}
+
+#[test]
+fn an_answer_that_no_salt_moves_is_found() {
+    let home = super::observation::home();
+    let ideas = "\n[[check]]\nname = \"why\"\nkind = \"answer\"\nkey = \"why\"\nis = \"queue\"\n\
+                 choices = [\"queue\", \"code\"]\n";
+    home.write("05-pages/lab.toml", &(home.read("05-pages/lab.toml") + ideas));
+    let done = home.lab(&["dev", "check", "05-pages"]);
+    for words in ["\"service\" is \"stock\"", "\"edges\" is [[\"shop\", \"stock\"]]"] {
+        let words = format!("the answer to {words} for every salt: let the salt move it");
+        assert!(done.stdout.contains(&words), "{words} is missing in:\n{}", done.stdout);
+    }
+    // The salt moves when the fault is, and an idea is the same for all.
+    for moved in ["\"at\"", "\"why\""] {
+        assert!(!done.stdout.contains(&format!("the answer to {moved} is")), "{}", done.stdout);
+    }
+}
+
+#[test]
 fn the_names_of_hidden_faults_are_told_nowhere() {
     let home = Home::new();
     home.write("05-pages/hidden/topology.toml", "[[faults]]\nname = \"molasses\"\n");
