@@ -29,5 +29,10 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12)
 SELECT 'tennis' FROM n;
 
 INSERT INTO bookings (member, court, hour)
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1600)
 SELECT floor(random() * 3000)::int + 1, floor(random() * 12)::int + 1, floor(random() * 14000)::int + 1 FROM n;
+
+-- The members 1, 2 and 3 are leagues.
+INSERT INTO bookings (member, court, hour)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2400)
+SELECT floor(random() * 3)::int + 1, floor(random() * 12)::int + 1, floor(random() * 14000)::int + 1 FROM n;
