@@ -136,8 +136,8 @@ fn a_backlog_is_worked_off_however_long_that_takes() {
     assert!(seconds(&report, "simulated_ns") > 2_000 * 50 - 50, "{report}");
 }
 
-/// Requests that take the machine more than a second each follow each other, so that the signal comes while one
-/// is under way.
+/// Requests that take the machine more than a second each follow each other, so that the signal comes while
+/// one is under way.
 #[test]
 fn one_signal_gives_up_no_request_where_groups_have_work_too() {
     let tables = ["a", "b"].map(|table| {
