@@ -49,6 +49,7 @@ impl Chain {
             index: 0,
             kind: "latency",
             time: 100,
+            kept_since: None,
             window: 1,
             after: None,
             service: route.0,
