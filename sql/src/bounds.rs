@@ -1,5 +1,5 @@
 //! Every bound of a database, in one place. A bound that is reached is a [`Failure`](crate::Failure) with a
-//! name.
+//! name. What a call of a function counts stands in `price`.
 
 /// What a database may use. The defaults suit a simulated database of some hundred thousand rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Default for Bounds {
             rows: 100_000,
             result_bytes: 16 << 20,
             steps: 50_000_000,
-            schema_steps: 200_000_000,
+            schema_steps: 100_000_000,
             database_bytes: 256 << 20,
             held_bytes: 256 << 20,
             heap_bytes: 2 << 30,
@@ -102,10 +102,6 @@ pub(crate) const ROW_BYTES: usize = 64;
 /// is at most that long.
 pub(crate) const BYTES_PER_WEIGHT: usize = 500;
 
-/// What reading a text as JSON takes, in steps: at least, and bytes that count as one more.
-pub(crate) const STEPS_PER_JSON: u64 = 16;
-pub(crate) const JSON_BYTES_PER_STEP: usize = 4;
-
 /// What ALTER TABLE takes for each byte of the schema, which it parses several times, in steps.
 pub(crate) const STEPS_PER_SCHEMA_BYTE: u64 = 4;
 
@@ -117,12 +113,6 @@ pub(crate) const MISSED: usize = 1_000;
 
 /// Steps between two looks at whether a statement may go on.
 pub(crate) const STEPS_PER_LOOK: i32 = 1_000;
-
-/// Bytes of texts that a call of a function may work through as a part of its one step.
-pub(crate) const FREE_BYTES: usize = 1_000;
-
-/// Bytes of longer texts that count as a step of the statement's bound, from the first byte on.
-pub(crate) const BYTES_PER_STEP: usize = 8;
 
 /// Bytes of a pattern of LIKE: matching takes the product of text and pattern.
 pub(crate) const PATTERN_BYTES: i32 = 1_000;

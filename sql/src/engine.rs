@@ -24,8 +24,8 @@ pub struct Work {
     pub scanned: u64,
     /// Results that had to be sorted.
     pub sorts: u64,
-    /// What bounds compare: steps, of which each counts more where values are long; what functions charge
-    /// for long texts and JSON; and what it took before it ran again.
+    /// What bounds compare: steps, of which each counts more where values are long; what calls of functions
+    /// count beside their step; and what it took before it ran again.
     pub effort: u64,
 }
 

@@ -9,11 +9,11 @@ mod system;
 mod texts;
 mod times;
 
-use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Error};
 
-use crate::bounds::{JSON_BYTES_PER_STEP, STEPS_PER_JSON};
 use crate::error::{Failure, Result, sqlstate};
+use crate::price::Price;
 use crate::state::Shared;
 use crate::types::{Type, convert, text};
 use crate::value::Value;
@@ -36,8 +36,10 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     like::define(connection)?;
     times::define(connection)?;
     system::define(connection)?;
-    pure(connection, "pg_cast", 2, |args| cast(args, true))?;
-    pure(connection, "pg_assign", 2, |args| cast(args, false))?;
+    for (name, explicit) in [("pg_cast", true), ("pg_assign", false)] {
+        let charged = shared.clone();
+        pure(connection, name, 2, move |args| cast(args, explicit, &charged))?;
+    }
     scalar(connection, "pg_required", 2, SAME, |args| match args {
         [Value::Null, Value::Text(column)] => {
             let message = format!("null value in column \"{column}\" violates not-null constraint");
@@ -46,11 +48,7 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
         [value, _] => Ok(value.clone()),
         _ => Ok(Value::Null),
     })?;
-    let charged = shared.clone();
-    pure(connection, "pg_read", 1, move |args| {
-        let bytes = args[0].weight() / JSON_BYTES_PER_STEP;
-        charged.take(STEPS_PER_JSON + bytes as u64).map(|()| args[0].clone())
-    })?;
+    pure(connection, "pg_read", 1, |args| Ok(args[0].clone()))?;
     pure(connection, "pg_json_at", 1, |args| {
         Ok(Value::Text(match &args[0] {
             Value::Int(at) => format!("${}", json_step(&at.to_string())),
@@ -62,11 +60,13 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     scalar(connection, "pg_least", -1, SAME, |args| Ok(extreme(args, false)))
 }
 
-fn cast(args: &[Value], explicit: bool) -> Result<Value> {
-    match args {
-        [value, Value::Int(code)] => convert(value.clone(), Type::from_code(*code), explicit),
-        _ => Ok(Value::Null),
+fn cast(args: &[Value], explicit: bool, charged: &Shared) -> Result<Value> {
+    let [value, Value::Int(code)] = args else { return Ok(Value::Null) };
+    let to = Type::from_code(*code);
+    if matches!(to, Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz) {
+        charged.take(Price::of_moment())?;
     }
+    convert(value.clone(), to, explicit)
 }
 
 /// The order of two values of one type.
@@ -130,25 +130,43 @@ fn scalar(
     flags: FunctionFlags,
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
-    let shared = connection.shared.clone();
-    connection
-        .connection
-        .create_scalar_function(name, args, flags, move |context| carried(context, &shared, &function))
+    let (shared, price) = (connection.shared.clone(), Price::of(name));
+    connection.connection.create_scalar_function(name, args, flags, move |context| {
+        const FEW: usize = 4;
+        let arg = |at: usize| Value::from_ref(context.get_raw(at));
+        let given = if context.len() > FEW {
+            carried(&(0..context.len()).map(arg).collect::<Vec<Value>>(), price, &shared, &function)
+        } else {
+            let mut args = [const { Value::Null }; FEW];
+            (0..context.len()).for_each(|at| args[at] = arg(at));
+            carried(&args[..context.len()], price, &shared, &function)
+        };
+        given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
+    })
 }
 
+/// Calls a function for its price.
 fn carried(
-    context: &Context<'_>,
+    args: &[Value],
+    price: Price,
     shared: &Shared,
     function: &impl Fn(&[Value]) -> Result<Value>,
-) -> rusqlite::Result<Value> {
-    let args: Vec<Value> = (0..context.len()).map(|at| Value::from_ref(context.get_raw(at))).collect();
+) -> Result<Value> {
+    shared.take(price.call(args.iter().map(Value::length).sum()))?;
     // What has left the range is an error where PostgreSQL has one, and must not become a NULL later.
     let finite = |value: &Value| !matches!(value, Value::Float(number) if !number.is_finite());
-    let given = shared.charge(args.iter().map(Value::weight).sum());
-    let given = given.and_then(|()| if args.iter().all(finite) { function(&args) } else { Err(overflow()) });
-    let given = given.and_then(|value| if finite(&value) { Ok(value) } else { Err(overflow()) });
-    let given = given.and_then(|value| shared.gives(value.weight()).map(|()| value));
-    given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
+    if !args.iter().all(finite) {
+        return Err(overflow());
+    }
+    let value = function(args)?;
+    if !finite(&value) {
+        return Err(overflow());
+    }
+    shared.gives(value.weight());
+    match price.value(value.length()) {
+        0 => Ok(value),
+        steps => shared.take(steps).map(|()| value),
+    }
 }
 
 /// A number has left the range of its type.

@@ -15,7 +15,7 @@
 //! | `translate` | PostgreSQL's statements as SQLite's, by parts; what has no rule is refused |
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
-//! | `functions` | functions that SQLite has not, or has with another meaning |
+//! | `functions`, `price` | functions that SQLite has not, or has with another meaning; what a call of them counts |
 //! | `lock` | locks of rows, keys and tables, and who waits for whom |
 //! | `engine`, `state` | SQLite, confined and counted; what its callbacks share with the database |
 //! | `failure`, `error` | SQLite's errors as PostgreSQL's |
@@ -31,6 +31,7 @@ mod failure;
 mod functions;
 mod lock;
 mod place;
+mod price;
 mod script;
 mod state;
 mod statement;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::hooks::Action;
 use rustc_hash::FxHashMap;
 
-use crate::bounds::{BYTES_PER_STEP, FREE_BYTES};
+use crate::bounds::{LENGTHS, STEPS_PER_LOOK};
 use crate::error::Result;
 use crate::failure;
 use crate::lock::{Locks, Transaction};
@@ -145,14 +145,10 @@ impl Shared {
     }
 
     /// A function gives a value of so many bytes.
-    ///
-    /// # Errors
-    /// The statement may take no more.
-    pub(crate) fn gives(&self, bytes: usize) -> Result<()> {
-        if bytes > FREE_BYTES {
+    pub(crate) fn gives(&self, bytes: usize) {
+        if bytes > LENGTHS[0] {
             self.left.longest.fetch_max(bytes, Ordering::Relaxed);
         }
-        self.charge(bytes)
     }
 
     /// From now on the database works for itself: nothing ends that. Gives what functions have charged.
@@ -170,20 +166,9 @@ impl Shared {
 
     /// Takes `effort` from what the statement may take; whether it has to end.
     fn strive(&self, effort: i64) -> bool {
-        let left = self.left.effort.fetch_sub(effort, Ordering::Relaxed);
-        left <= effort || self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
-    }
-
-    /// Takes steps for `bytes` that a function works through: SQLite counts a call as one step, however long
-    /// its texts are.
-    ///
-    /// # Errors
-    /// The statement may take no more.
-    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
-        if bytes <= FREE_BYTES {
-            return Ok(());
-        }
-        self.take((bytes / BYTES_PER_STEP) as u64)
+        let left = add(&self.left.effort, -effort);
+        let looks = effort >= i64::from(STEPS_PER_LOOK);
+        left <= 0 || looks && self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
     }
 
     /// Takes `effort`, which a function charges, from what the statement may take.
@@ -192,9 +177,17 @@ impl Shared {
     /// The statement may take no more.
     pub(crate) fn take(&self, effort: u64) -> Result<()> {
         let effort = i64::try_from(effort).unwrap_or(i64::MAX);
-        self.left.charged.fetch_add(effort, Ordering::Relaxed);
+        add(&self.left.charged, effort);
         if self.strive(effort) { Err(failure::canceled()) } else { Ok(()) }
     }
+}
+
+/// The new number. Only the thread that executes a statement changes what it may take, so that each call of a
+/// function need not lock the number for all processors.
+fn add(to: &AtomicI64, number: i64) -> i64 {
+    let sum = to.load(Ordering::Relaxed).saturating_add(number);
+    to.store(sum, Ordering::Relaxed);
+    sum
 }
 
 /// What statements draw from the database, and give back when they run again.

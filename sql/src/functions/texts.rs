@@ -1,5 +1,6 @@
 //! Texts: characters of Unicode in place of ASCII, and bounds.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Functions, pure};
@@ -15,17 +16,18 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
         other => Ok(Value::Int(text(other.clone()).chars().count() as i64)),
     })?;
     pure(connection, "pg_lower", 1, |args| Ok(Value::Text(of(args, 0).to_lowercase())))?;
-    pure(connection, "pg_upper", 1, |args| Ok(Value::Text(of(args, 0).chars().map(upper).collect())))?;
+    pure(connection, "pg_upper", 1, |args| Ok(Value::Text(upper(&of(args, 0)))))?;
     pure(connection, "pg_initcap", 1, |args| Ok(Value::Text(initcap(&of(args, 0)))))?;
     pure(connection, "pg_reverse", 1, |args| Ok(Value::Text(of(args, 0).chars().rev().collect())))?;
     pure(connection, "pg_left", 2, |args| {
         let (text, count) = (of(args, 0), whole(args, 1)?);
-        Ok(Value::Text(text.chars().take(end(&text, count)).collect()))
+        Ok(Value::Text(characters(&text, 0, end(&text, count)).to_owned()))
     })?;
     pure(connection, "pg_right", 2, |args| {
         let (text, count) = (of(args, 0), whole(args, 1)?);
         let length = text.chars().count();
-        Ok(Value::Text(text.chars().skip(length - end(&text, count).min(length)).collect()))
+        let skipped = length - end(&text, count).min(length);
+        Ok(Value::Text(characters(&text, skipped, length).to_owned()))
     })?;
     for count in [2, 3] {
         pure(connection, "pg_lpad", count, move |args| padded(args, most, true))?;
@@ -38,7 +40,7 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
         Ok(Value::Text(text.repeat(count)))
     })?;
     pure(connection, "pg_split_part", 3, |args| split_part(&of(args, 0), &of(args, 1), whole(args, 2)?))?;
-    pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&of(args, 1)))))?;
+    pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&*of(args, 1)))))?;
     pure(connection, "pg_replace", 3, move |args| replaced(&of(args, 0), &of(args, 1), &of(args, 2), most))?;
     pure(connection, "pg_translate", 3, move |args| {
         let translated = translated(&of(args, 0), &of(args, 1), &of(args, 2));
@@ -65,7 +67,7 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
     }
     pure(connection, "pg_strpos", 2, |args| {
         let (text, wanted) = (of(args, 0), of(args, 1));
-        let at = text.find(&wanted).map(|at| text[..at].chars().count() as i64 + 1);
+        let at = text.find(&*wanted).map(|at| text[..at].chars().count() as i64 + 1);
         Ok(Value::Int(at.unwrap_or(0)))
     })?;
     for count in [1, 2] {
@@ -76,14 +78,21 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
     pure(connection, "pg_concat", 2, move |args| {
         let (left, right) = (of(args, 0), of(args, 1));
         within(left.len() + right.len(), most)?;
-        Ok(Value::Text(left + &right))
+        let mut text = String::with_capacity(left.len() + right.len());
+        text.push_str(&left);
+        text.push_str(&right);
+        Ok(Value::Text(text))
     })?;
     pure(connection, "pg_chr", 1, |args| character(whole(args, 0)?))?;
     pure(connection, "pg_to_hex", 1, |args| Ok(Value::Text(format!("{:x}", whole(args, 0)?))))
 }
 
-fn of(args: &[Value], at: usize) -> String {
-    text(args[at].clone())
+/// An argument as a text.
+pub(super) fn of(args: &[Value], at: usize) -> Cow<'_, str> {
+    match &args[at] {
+        Value::Text(text) => Cow::Borrowed(text),
+        other => Cow::Owned(text(other.clone())),
+    }
 }
 
 fn whole(args: &[Value], at: usize) -> Result<i64> {
@@ -113,36 +122,58 @@ fn end(text: &str, count: i64) -> usize {
     }
 }
 
-/// Character by character: PostgreSQL makes no two of one.
-fn upper(c: char) -> char {
-    let mut cased = c.to_uppercase();
-    match (cased.next(), cased.next()) {
-        (Some(upper), None) => upper,
-        _ => c,
+/// So many characters of a text, behind those that are skipped.
+fn characters(text: &str, skipped: usize, count: usize) -> &str {
+    if text.is_ascii() {
+        let from = skipped.min(text.len());
+        return &text[from..from.saturating_add(count).min(text.len())];
     }
+    let at = |text: &str, count| text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
+    let rest = &text[at(text, skipped)..];
+    &rest[..at(rest, count)]
+}
+
+/// Character by character: PostgreSQL makes no two of one.
+fn upper(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
+    let upper = |c: char| {
+        let mut cased = c.to_uppercase();
+        match (cased.next(), cased.next()) {
+            (Some(upper), None) => upper,
+            _ => c,
+        }
+    };
+    text.chars().map(upper).collect()
 }
 
 fn initcap(text: &str) -> String {
+    let mut cased = String::with_capacity(text.len());
     let mut inside = false;
-    let capital = |c: char| {
-        let cased: String = if inside { c.to_lowercase().collect() } else { c.to_uppercase().collect() };
+    for c in text.chars() {
+        match (c.is_ascii(), inside) {
+            (true, true) => cased.push(c.to_ascii_lowercase()),
+            (true, false) => cased.push(c.to_ascii_uppercase()),
+            (false, true) => cased.extend(c.to_lowercase()),
+            (false, false) => cased.extend(c.to_uppercase()),
+        }
         inside = c.is_alphanumeric();
-        cased
-    };
-    text.chars().map(capital).collect()
+    }
+    cased
 }
 
 fn padded(args: &[Value], most: usize, left: bool) -> Result<Value> {
     let (text, count) = (of(args, 0), usize::try_from(whole(args, 1)?).unwrap_or(0));
-    let fill = if args.len() > 2 { of(args, 2) } else { " ".to_owned() };
+    let fill = if args.len() > 2 { of(args, 2) } else { Cow::Borrowed(" ") };
     within(count.saturating_mul(fill.chars().map(char::len_utf8).max().unwrap_or(1)), most)?;
     let length = text.chars().count();
     if length >= count {
-        return Ok(Value::Text(text.chars().take(count).collect()));
+        return Ok(Value::Text(characters(&text, 0, count).to_owned()));
     }
     let padding: String =
         if fill.is_empty() { String::new() } else { fill.chars().cycle().take(count - length).collect() };
-    Ok(Value::Text(if left { padding + &text } else { text + &padding }))
+    Ok(Value::Text(if left { padding + &text } else { text.into_owned() + &padding }))
 }
 
 /// Characters from a place on, where places below 1 count too.
@@ -161,7 +192,7 @@ fn substring(args: &[Value]) -> Result<Value> {
     let first = from.max(1);
     let count = usize::try_from(end.saturating_sub(first)).unwrap_or(0);
     let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX);
-    Ok(Value::Text(text.chars().skip(skipped).take(count).collect()))
+    Ok(Value::Text(characters(&text, skipped, count).to_owned()))
 }
 
 /// In time that grows with the texts, and not with their product.
@@ -189,7 +220,7 @@ fn translated(text: &str, from: &str, to: &str) -> String {
 fn trimmed(args: &[Value], start: bool, end: bool) -> Result<Value> {
     let text = of(args, 0);
     let cut: BTreeSet<char> = if args.len() > 1 { of(args, 1).chars().collect() } else { [' '].into() };
-    let mut rest = text.as_str();
+    let mut rest = &*text;
     if start {
         rest = rest.trim_start_matches(|c| cut.contains(&c));
     }
@@ -216,8 +247,10 @@ fn split_part(text: &str, delimiter: &str, at: i64) -> Result<Value> {
     if at == 0 {
         return Err(Failure::new(sqlstate::INVALID_PARAMETER, "field position must not be zero"));
     }
-    let parts: Vec<&str> = if delimiter.is_empty() { vec![text] } else { text.split(delimiter).collect() };
-    let index = if at > 0 { at - 1 } else { parts.len() as i64 + at };
-    let part = usize::try_from(index).ok().and_then(|index| parts.get(index)).copied();
+    if delimiter.is_empty() {
+        return Ok(Value::Text(if at.abs() == 1 { text.to_owned() } else { String::new() }));
+    }
+    let index = if at > 0 { at - 1 } else { text.split(delimiter).count() as i64 + at };
+    let part = usize::try_from(index).ok().and_then(|index| text.split(delimiter).nth(index));
     Ok(Value::Text(part.unwrap_or_default().to_owned()))
 }
