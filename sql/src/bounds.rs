@@ -36,8 +36,9 @@ pub struct Bounds {
     pub schema_steps: u64,
     /// Bytes of the tables and indexes of a database.
     pub database_bytes: usize,
-    /// Bytes that one statement may hold, above all to sort and for temporary results: a row for some of its
-    /// steps, each as long as the longest that it meets. One that could hold more fails with 53200.
+    /// Bytes that one statement may hold, above all to sort and for temporary results: a row for each time
+    /// that it can have gone round in its program, each as long as the longest that it meets. One that could
+    /// hold more fails with 53200.
     pub held_bytes: u64,
     /// Bytes that SQLite may use for all databases of this process, which it cannot count for one database
     /// alone. The smallest that a database was opened with holds; a statement that reaches it fails with
@@ -73,7 +74,7 @@ impl Default for Bounds {
             steps: 50_000_000,
             schema_steps: 100_000_000,
             database_bytes: 256 << 20,
-            held_bytes: 256 << 20,
+            held_bytes: 512 << 20,
             heap_bytes: 2 << 30,
             locks: 500_000,
             transactions: 10_000,
@@ -88,15 +89,20 @@ impl Default for Bounds {
 /// runs again with the next length, and at last with `value_bytes`.
 pub(crate) const LENGTHS: [usize; 6] = [1_000, 8_000, 64_000, 256_000, 400_000, 640_000];
 
-/// The lengths with which a statement runs again that could hold too many rows of the first of those.
-pub(crate) const SHORT_LENGTHS: [usize; 3] = [300, 100, 30];
+/// The lengths with which a statement runs again that could hold too many rows of the first of those. SQLite
+/// takes no shorter ones.
+pub(crate) const SHORT_LENGTHS: [usize; 3] = [30, 100, 300];
 
-/// The fewest steps that it takes to put a row into a temporary result: to read a column, make a row, look
-/// for it, insert it, and go on to the next.
-pub(crate) const STEPS_PER_HELD_ROW: u64 = 5;
+/// The fewest steps that it takes to put a row into a temporary result, while the program of the statement is
+/// not read: to read a column, make a row, insert it, and go on to the next.
+pub(crate) const STEPS_PER_HELD_ROW: u64 = 4;
 
-/// Bytes of a row of a temporary result, beside its values.
-pub(crate) const ROW_BYTES: usize = 64;
+/// Instructions of a program that is read for the steps that a row of its temporary results takes.
+pub(crate) const INSTRUCTIONS_READ: usize = 1_000;
+
+/// Bytes of a row of a temporary result, beside its values: 16 of the sorter and up to 7 of rounding, by
+/// SQLite's source. A B-tree takes fewer.
+pub(crate) const ROW_BYTES: usize = 24;
 
 /// Bytes of such a length that count as one step more for each step: what a step reads, copies and compares
 /// is at most that long.

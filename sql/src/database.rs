@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, STEPS_PER_HELD_ROW};
 use crate::catalogue::Catalogue;
 use crate::engine::{Engine, Work};
 use crate::error::{Failure, Problem, Result, sqlstate};
 use crate::lock::{Mark, TableMode, Transaction};
+use crate::program::steps_per_row;
 use crate::state::{Interrupt, Shared};
 use crate::statement::{Cache, Column, Statement, Temporary};
+use crate::translate::Run;
 use crate::value::Value;
 use dropped::Dropped;
 use images::Images;
@@ -206,6 +208,14 @@ impl Database {
         }
         let loops = self.loops(statement)?;
         Ok(*statement.temporary.get_or_init(|| Temporary::of(statement.text(), loops)))
+    }
+
+    /// The fewest steps for each row of the temporary results of a statement; nothing if these do not grow.
+    fn steps_per_row(&self, statement: &Statement, run: &Run) -> Option<u64> {
+        *statement.steps_per_row.get_or_init(|| match self.engine.program(&run.sql) {
+            Ok(program) => steps_per_row(&program),
+            Err(_) => Some(STEPS_PER_HELD_ROW),
+        })
     }
 
     /// Begins a transaction, READ COMMITTED.

@@ -7,10 +7,13 @@ use rusqlite::limits::Limit;
 use rusqlite::types::Value as Stored;
 use rusqlite::{CachedStatement, Connection, StatementStatus, config::DbConfig};
 
-use crate::bounds::{Bounds, INSTRUCTIONS, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK};
+use crate::bounds::{
+    Bounds, INSTRUCTIONS, INSTRUCTIONS_READ, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK,
+};
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::functions;
+use crate::program::Instruction;
 use crate::state::Shared;
 use crate::value::Value;
 
@@ -259,6 +262,23 @@ impl Engine {
         Ok(())
     }
 
+    /// EXPLAIN: the instructions of a statement, without those of its triggers.
+    pub(crate) fn program(&self, sql: &str) -> Result<Vec<Instruction>> {
+        self.bound(self.value_bytes)?;
+        let mut statement = self.connection.prepare(&format!("EXPLAIN {sql}")).map_err(failure::of)?;
+        let mut rows = statement.raw_query();
+        let mut program = Vec::new();
+        while let Some(row) = rows.next().map_err(failure::of)? {
+            let number = |at: usize| row.get::<_, i64>(at).map_err(failure::of);
+            if number(0)? != program.len() as i64 || program.len() > INSTRUCTIONS_READ {
+                break;
+            }
+            let operands = [number(2)?, number(3)?, number(4)?];
+            program.push(Instruction { name: row.get(1).map_err(failure::of)?, operands });
+        }
+        Ok(program)
+    }
+
     /// EXPLAIN QUERY PLAN: a line for each loop, indented by what it is a part of.
     pub(crate) fn plan(&self, sql: &str) -> Result<Vec<String>> {
         self.bound(self.value_bytes)?;
@@ -341,6 +361,7 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::steps_per_row;
 
     #[test]
     fn what_leaves_the_database_is_refused_even_if_it_reached_sqlite() {
@@ -368,6 +389,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_program_of_a_statement_says_how_many_steps_a_row_takes() {
+        let engine = Engine::open(&Shared::default(), &Bounds::default()).expect("opens");
+        engine.batch("CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, w INT)").expect("a table");
+        let series =
+            "(WITH RECURSIVE s(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM s WHERE v < 9) SELECT v FROM s)";
+        for (sql, steps) in [
+            ("SELECT v, sum(w) FROM t GROUP BY v", Some(5)),
+            ("SELECT DISTINCT v FROM t", Some(6)),
+            ("SELECT count(DISTINCT v % 7) FROM #", Some(20)),
+            ("SELECT count(*) FROM # a, # b", Some(16)),
+            ("INSERT INTO t (v) SELECT v FROM # WHERE TRUE", None),
+            ("SELECT max(v) FROM t", None),
+        ] {
+            let program = engine.program(&sql.replace('#', series)).expect("a program");
+            assert_eq!(steps_per_row(&program), steps, "{sql}");
+        }
+    }
+
+    /// So do the instructions that `program` knows.
     #[test]
     fn steps_belong_to_this_version_of_sqlite() {
         assert_eq!(rusqlite::version(), "3.54.1");

@@ -34,10 +34,20 @@ pub(crate) fn canceled() -> Failure {
         .hint("it took more steps than a statement may: add a condition, an index or a LIMIT")
 }
 
-/// A statement holds more than it may.
-pub(crate) fn out_of_memory() -> Failure {
+/// SQLite has no more memory for a statement.
+fn out_of_memory() -> Failure {
     Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory")
-        .hint("sort, group and join less at a time, or write a shorter statement")
+        .hint("all databases together take as much as they may: keep fewer rows, or ask for less at a time")
+}
+
+/// A statement could hold more than it may.
+pub(crate) fn holds_too_much(bytes: u64) -> Failure {
+    let hint = format!(
+        "its temporary results could take more than {} MiB: add a condition or a LIMIT, or sort, group and \
+         join fewer or shorter columns",
+        bytes >> 20
+    );
+    Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory").hint(hint)
 }
 
 /// Of a value or a row that is longer than those that a statement may meet.

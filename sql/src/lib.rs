@@ -15,9 +15,11 @@
 //! | `translate` | PostgreSQL's statements as SQLite's, by parts; what has no rule is refused |
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
-//! | `functions`, `price` | functions that SQLite has not, or has with another meaning; what a call of them counts |
+//! | `functions` | functions that SQLite has not, or has with another meaning |
+//! | `price` | what a call of a function counts |
 //! | `lock` | locks of rows, keys and tables, and who waits for whom |
 //! | `engine`, `state` | SQLite, confined and counted; what its callbacks share with the database |
+//! | `program` | how many steps a row of a temporary result takes at least, by SQLite's program |
 //! | `failure`, `error` | SQLite's errors as PostgreSQL's |
 //! | `bounds` | every bound |
 #![doc = include_str!("differences.md")]
@@ -32,6 +34,7 @@ mod functions;
 mod lock;
 mod place;
 mod price;
+mod program;
 mod script;
 mod state;
 mod statement;

@@ -28,6 +28,8 @@ pub struct Statement {
     pub(crate) columns: OnceLock<Arc<[Column]>>,
     pub(crate) loops: OnceLock<Vec<String>>,
     pub(crate) temporary: OnceLock<Temporary>,
+    /// The fewest steps for each row of its temporary results; nothing if these do not grow.
+    pub(crate) steps_per_row: OnceLock<Option<u64>>,
 }
 
 /// What results a plan has that are kept while it runs, other than the numbers of `generate_series`.
@@ -164,6 +166,7 @@ impl Statement {
             columns: OnceLock::new(),
             loops: OnceLock::new(),
             temporary: OnceLock::new(),
+            steps_per_row: OnceLock::new(),
         })
     }
 

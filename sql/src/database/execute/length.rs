@@ -5,7 +5,7 @@
 //! statement runs again with longer values, of which each step counts more. What a statement may hold is
 //! bounded in the same way: by its steps, and the longest row.
 
-use crate::bounds::{BYTES_PER_WEIGHT, Bounds, LENGTHS, ROW_BYTES, SHORT_LENGTHS, STEPS_PER_HELD_ROW};
+use crate::bounds::{BYTES_PER_WEIGHT, Bounds, LENGTHS, ROW_BYTES, SHORT_LENGTHS};
 use crate::value::Value;
 
 /// The most bytes of a value or a row that a statement meets.
@@ -32,11 +32,17 @@ impl Length {
         Self { bytes: found.unwrap_or(bounds.value_bytes).min(bounds.value_bytes) }
     }
 
-    /// What it runs again with, when it could hold too many rows of this length; nothing if it is known to
-    /// have longer ones, or if there are none that are shorter.
-    pub(super) fn shorter(self) -> Option<Self> {
-        let known = self.bytes > LENGTHS[0];
-        SHORT_LENGTHS.into_iter().find(|bytes| *bytes < self.bytes && !known).map(|bytes| Self { bytes })
+    /// What it runs again with, when it could hold too many rows of this length: the shortest, if it is not
+    /// known to have longer ones.
+    pub(super) fn shortest(self) -> Self {
+        if self.bytes == LENGTHS[0] { Self { bytes: SHORT_LENGTHS[0] } } else { self }
+    }
+
+    /// What it runs again with, when it has rows that are longer than this, which is shorter than what it
+    /// began with.
+    pub(super) fn next_short(self) -> Self {
+        let next = SHORT_LENGTHS.into_iter().find(|bytes| *bytes > self.bytes);
+        Self { bytes: next.unwrap_or(LENGTHS[0]) }
     }
 
     /// Whether it is one of those that a statement does not begin with.
@@ -51,12 +57,17 @@ impl Length {
 
     /// Whether a statement may hold so many rows of this length.
     pub(super) fn may_hold(self, rows: u64, bounds: &Bounds) -> bool {
-        rows.saturating_mul((self.bytes + ROW_BYTES) as u64) <= bounds.held_bytes
+        rows.saturating_mul(self.row_bytes()) <= bounds.held_bytes
     }
 
-    /// The steps after which a statement may hold as much as it may, if its rows are as long as this.
-    pub(super) fn held_steps(self, bounds: &Bounds) -> u64 {
-        let rows = bounds.held_bytes / (self.bytes + ROW_BYTES) as u64;
-        rows.saturating_mul(STEPS_PER_HELD_ROW)
+    /// The steps after which a statement may hold as much as it may, if its rows are as long as this, and
+    /// each takes so many steps.
+    pub(super) fn held_steps(self, steps_per_row: u64, bounds: &Bounds) -> u64 {
+        (bounds.held_bytes / self.row_bytes()).saturating_mul(steps_per_row)
+    }
+
+    /// What a row of this length takes: pages of a B-tree are a third empty.
+    fn row_bytes(self) -> u64 {
+        (self.bytes + self.bytes / 2 + ROW_BYTES) as u64
     }
 }

@@ -3,7 +3,7 @@
 use super::Undo;
 use super::length::Length;
 use super::values::described;
-use crate::bounds::STEPS_PER_LOOK;
+use crate::bounds::{STEPS_PER_HELD_ROW, STEPS_PER_LOOK};
 use crate::database::{Call, Database};
 use crate::engine::{Rows, Work};
 use crate::error::{Failure, Result, sqlstate};
@@ -51,7 +51,7 @@ impl Database {
             && has_images
         {
             let length = Length::of(attempt.values, &self.bounds);
-            if length.shorter().is_some() && self.holds(attempt, length) {
+            if self.may_hold(attempt, length) {
                 self.capture(own)?;
             }
         }
@@ -62,32 +62,40 @@ impl Database {
     }
 
     /// Runs a statement; again, as if it had not run, when it meets a value that is longer than those for
-    /// which its steps are counted, and when it could hold too much if its rows are no shorter.
+    /// which its steps are counted, and once when it could hold too much by what is known of any statement.
     pub(super) fn run_by_lengths(&mut self, attempt: &Attempt<'_>) -> (Work, Result<Rows>) {
         self.shared.lock().draws(attempt.run.writes);
         let mut length = Length::of(attempt.values, &self.bounds);
-        // A plan that is not known is looked at when it matters.
+        // A plan and a program that are not known are looked at when it matters.
         let mut holds = attempt.statement.loops.get().is_none() || self.holds(attempt, length);
+        let mut steps_per_row = STEPS_PER_HELD_ROW;
+        let mut is_looked_at = false;
         let mut before = 0;
         loop {
-            let Once { work, result, longest, is_full } = self.run_once(attempt, length, holds, before);
+            let held = if holds { length.held_steps(steps_per_row, &self.bounds) } else { u64::MAX };
+            let Once { work, result, longest, is_full } = self.run_once(attempt, length, held, before);
             let is_too_long = result.as_ref().is_err_and(failure::is_too_long);
-            let next = if is_full {
-                holds = self.holds(attempt, length);
-                if holds { length.shorter() } else { Some(length) }
+            let is_first_look = is_full && !is_looked_at;
+            let next = if is_first_look {
+                is_looked_at = true;
+                let known = self.steps_per_row(attempt.statement, attempt.run);
+                steps_per_row = known.unwrap_or(STEPS_PER_HELD_ROW);
+                Some(if self.holds(attempt, length) { length.shortest() } else { length })
             } else if is_too_long && length.is_short() {
-                // With the rows that it has, it could hold too much.
-                None
-            } else if is_too_long && let Some(longer) = length.next(longest, &self.bounds) {
-                Some(longer)
+                Some(length.next_short())
+            } else if is_too_long {
+                length.next(longest, &self.bounds)
             } else {
-                return (work, result);
+                None
             };
-            let Some(next) = next else { return (work, Err(failure::out_of_memory())) };
-            // What it took to find out that it holds nothing is not counted.
-            before = if is_full && !holds { before } else { work.effort };
+            let Some(next) = next else {
+                let too_much = || failure::holds_too_much(self.bounds.held_bytes);
+                return (work, if is_full { Err(too_much()) } else { result });
+            };
+            // What it took to find out how many steps a row takes is not counted.
+            before = if is_first_look { before } else { work.effort };
             length = next;
-            if attempt.statement.loops.get().is_some() {
+            if is_looked_at || attempt.statement.loops.get().is_some() {
                 holds = self.holds(attempt, length);
             }
             self.shared.lock().draws_again(attempt.run.writes);
@@ -97,8 +105,13 @@ impl Database {
         }
     }
 
-    /// Whether a statement holds more rows of this length with each of its steps.
+    /// Whether a statement holds more rows of this length the longer it runs, by its plan and its program.
     fn holds(&self, attempt: &Attempt<'_>, length: Length) -> bool {
+        attempt.statement.steps_per_row.get() != Some(&None) && self.may_hold(attempt, length)
+    }
+
+    /// The same by its plan alone.
+    fn may_hold(&self, attempt: &Attempt<'_>, length: Length) -> bool {
         self.temporary(attempt.statement).map_or(true, |temporary| {
             temporary.others || temporary.sorted && !self.keeps_few(attempt, length)
         })
@@ -118,7 +131,7 @@ impl Database {
         first.is_some_and(|rows| length.may_hold(rows, &self.bounds))
     }
 
-    fn run_once(&mut self, attempt: &Attempt<'_>, length: Length, holds: bool, before: u64) -> Once {
+    fn run_once(&mut self, attempt: &Attempt<'_>, length: Length, held: u64, before: u64) -> Once {
         let Attempt { statement, run, values, call, .. } = *attempt;
         {
             let mut state = self.shared.lock();
@@ -127,7 +140,6 @@ impl Database {
         }
         let weight = length.weight();
         let allowed = call.steps.unwrap_or(u64::MAX);
-        let held = if holds { length.held_steps(&self.bounds) } else { u64::MAX };
         let effort = self.bounds.steps.saturating_sub(before);
         let interrupt = self.interrupt.clone();
         self.shared.limit(Allowance { steps: allowed.min(held), effort, weight, interrupt });
