@@ -52,15 +52,18 @@ impl Price {
     /// The price of a function by its name in SQLite.
     pub(crate) fn of(name: &str) -> Self {
         match name {
-            "pg_plus" | "pg_minus" | "pg_times" | "pg_div" | "pg_quotient" | "pg_mod" | "pg_power"
-            | "pg_sqrt" | "pg_exp" | "pg_ln" | "pg_log" | "pg_ceil" | "pg_floor" | "pg_trunc"
-            | "pg_limit" | "pg_offset" | "pg_random" | "pg_rowid" | "pg_nextval" | "pg_currval"
-            | "pg_setval" | "pg_unlocked" => NUMBERS,
+            "pg_plus" | "pg_minus" | "pg_times" | "pg_div" | "pg_quotient" | "pg_mod" | "pg_gcd"
+            | "pg_lcm" | "pg_power" | "pg_sqrt" | "pg_cbrt" | "pg_exp" | "pg_ln" | "pg_log" | "pg_ceil"
+            | "pg_floor" | "pg_trunc" | "pg_sin" | "pg_cos" | "pg_tan" | "pg_asin" | "pg_acos"
+            | "pg_atan" | "pg_degrees" | "pg_radians" | "pg_pi" | "pg_variance" | "pg_limit"
+            | "pg_offset" | "pg_random" | "pg_rowid" | "pg_nextval" | "pg_currval" | "pg_setval"
+            | "pg_unlocked" => NUMBERS,
             "pg_replace" | "pg_translate" | "pg_split_part" | "pg_strpos" | "pg_btrim" | "pg_ltrim"
             | "pg_rtrim" => SEARCHES,
             "pg_date_trunc" | "pg_extract" | "pg_between" | "pg_to_timestamp" | "pg_shift" | "pg_day"
-            | "pg_date_add" => MOMENTS,
-            "pg_read" | "pg_array" => JSON,
+            | "pg_date_add" | "pg_to_char" | "pg_parse_moment" | "pg_make_moment" => MOMENTS,
+            "pg_read" | "pg_json_of" | "pg_array" | "pg_array_join" | "pg_array_split" | "pg_array_text"
+            | "pg_zip" => JSON,
             _ => TEXTS,
         }
     }
@@ -68,6 +71,11 @@ impl Price {
     /// What a cast to a date or a timestamp counts beside its call.
     pub(crate) fn of_moment() -> u64 {
         MOMENTS.steps - TEXTS.steps
+    }
+
+    /// Steps of bytes that are gone through beside those of a call.
+    pub(crate) fn of_bytes(bytes: usize) -> u64 {
+        (bytes / TEXTS.bytes) as u64
     }
 
     /// Steps of a call with arguments of so many bytes.

@@ -11,6 +11,7 @@ use crate::bounds::{LENGTHS, STEPS_PER_LOOK};
 use crate::error::Result;
 use crate::failure;
 use crate::lock::{Locks, Transaction};
+use crate::price::Price;
 
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -169,6 +170,14 @@ impl Shared {
         let left = add(&self.left.effort, -effort);
         let looks = effort >= i64::from(STEPS_PER_LOOK);
         left <= 0 || looks && self.lock().interrupt.as_ref().is_some_and(Interrupt::is_set)
+    }
+
+    /// Takes steps for `bytes` that a function goes through beside those of its call.
+    ///
+    /// # Errors
+    /// The statement may take no more.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<()> {
+        self.take(Price::of_bytes(bytes))
     }
 
     /// Takes `effort`, which a function charges, from what the statement may take.

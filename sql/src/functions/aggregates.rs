@@ -5,13 +5,16 @@ use rusqlite::functions::{Aggregate, Context};
 
 use super::{Functions, SAME, overflow};
 use crate::error::{Failure, Result, sqlstate};
+use crate::price::Price;
 use crate::state::Shared;
 use crate::value::Value;
 
 /// `pg_variance(x, what)`, and `pg_percentile(x, fraction, what)`.
 pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Result<()> {
-    connection.connection.create_aggregate_function("pg_variance", 2, SAME, Variance)?;
-    let percentile = Percentile { shared: connection.shared.clone(), most };
+    let variance = Variance { shared: connection.shared.clone(), price: Price::of("pg_variance") };
+    connection.connection.create_aggregate_function("pg_variance", 2, SAME, variance)?;
+    let percentile =
+        Percentile { shared: connection.shared.clone(), price: Price::of("pg_percentile"), most };
     connection.connection.create_aggregate_function("pg_percentile", 3, SAME, percentile)
 }
 
@@ -36,7 +39,10 @@ fn number(value: &Value) -> Result<f64> {
     if number.is_finite() { Ok(number) } else { Err(overflow()) }
 }
 
-struct Variance;
+struct Variance {
+    shared: Shared,
+    price: Price,
+}
 
 /// By Welford, "Note on a method for calculating corrected sums of squares and products", 1962.
 #[derive(Default)]
@@ -55,6 +61,7 @@ impl Aggregate<Moments, Value> for Variance {
 
     fn step(&self, context: &mut Context<'_>, moments: &mut Moments) -> rusqlite::Result<()> {
         let value = argument(context, 0);
+        carried(self.shared.take(self.price.call(value.length())))?;
         if value == Value::Null {
             return Ok(());
         }
@@ -80,6 +87,7 @@ impl Aggregate<Moments, Value> for Variance {
 
 struct Percentile {
     shared: Shared,
+    price: Price,
     /// Bytes of values that it keeps at most.
     most: usize,
 }
@@ -99,6 +107,7 @@ impl Aggregate<Kept, Value> for Percentile {
 
     fn step(&self, context: &mut Context<'_>, kept: &mut Kept) -> rusqlite::Result<()> {
         let value = argument(context, 0);
+        carried(self.shared.take(self.price.call(value.length())))?;
         if value == Value::Null {
             return Ok(());
         }
