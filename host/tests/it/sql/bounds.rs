@@ -105,7 +105,7 @@ fn all_statements_of_a_schema_have_one_bound() {
     let files = Files::new(&TOPOLOGY.replace("95000", "10"), &format!("{SCHEMA}{many}"));
     let checked = finish(simhost().arg("check").arg(files.topology()));
     assert_eq!(checked.code, Some(2));
-    let expected = "the schema takes more than 200000000 steps (SQLSTATE 54000)";
+    let expected = "the schema takes more than 100000000 steps (SQLSTATE 54000)";
     assert!(checked.stderr.contains(expected), "{}", checked.stderr);
     assert_eq!(checked.stderr.matches("SQLSTATE").count(), 1, "{}", checked.stderr);
 }
