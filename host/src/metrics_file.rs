@@ -12,16 +12,19 @@ mod row;
 mod series;
 mod table;
 mod timeline;
+mod window;
 
 use std::path::PathBuf;
 
 use crate::report::words::{count, counted};
+use crate::telemetry::choice::Instant;
 use crate::telemetry::console::Style;
 use crate::traces::{ReadError, Source};
 
 use census::Census;
 pub use document::Document;
 use series::{LeftOut, MAX_ROWS, MAX_SERIES, Table};
+use window::{Origin, Window};
 
 /// What is asked of a file.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Wanted {
     pub metric: Option<String>,
     /// Attributes of points and of Resources. Each of their values has a row of its own.
     pub by: Vec<String>,
+    /// Only the collections after the first instant, up to the second.
+    pub between: Option<(Instant, Instant)>,
     /// Services that the text shows, at most.
     pub limit: usize,
     /// Whether the text has the exemplars.
@@ -77,12 +82,17 @@ pub struct Found {
 /// The file cannot be read, or has no such service, metric or attribute.
 pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
     let source = Source::open(wanted.file.as_deref())?;
-    let mut census = Census::default();
+    let window = wanted.between.map(|between| window(&source, between)).transpose()?.unwrap_or_default();
+    let mut census = Census::new(window);
     let mut unread = source.lines(|text| census.add(text, wanted))?;
     source.check(census.lines, census.strange, census.first, &mut unread)?;
     let mut by = wanted.by.clone();
     by.dedup();
-    let mut table = Table::new(std::mem::take(&mut census.instants).into(), by);
+    if let Some(help) = wanted.between.and_then(|_| census.beside()) {
+        let what = "no collection of the file is in the interval of --between".to_owned();
+        return Err(FindError::Unknown { what, help });
+    }
+    let mut table = Table::new(std::mem::take(&mut census.instants).into(), by, window);
     let (services, metrics) = census.filters(wanted);
     let (mut has_service, mut has_metric) = (false, false);
     let unread = source.lines(|text| {
@@ -106,6 +116,13 @@ pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
     notes.extend(table.left_out.notes());
     notes.extend(unread.notes());
     Ok(Found { table, notes })
+}
+
+/// The part of a file that is between two instants. The file is read once more for its beginning.
+fn window(source: &Source, between: (Instant, Instant)) -> Result<Window, ReadError> {
+    let mut origin = Origin::default();
+    source.lines(|text| origin.add(&line::line(text).unwrap_or_default()))?;
+    Ok(Window::between(between, origin.found()))
 }
 
 impl Found {

@@ -56,18 +56,23 @@ impl TryFrom<Choose> for Choice {
     fn try_from(flags: Choose) -> Result<Self, Problem> {
         let Choose { slowest, errors, service, root, not_root, route, id, query, between } = flags;
         let slowest = slowest.map(NonZeroUsize::get);
-        let between = between.and_then(|ends| Some((*ends.first()?, *ends.get(1)?)));
-        if let Some((Instant::At(from), Instant::At(to)) | (Instant::After(from), Instant::After(to))) =
-            between
-            && from >= to
-        {
-            let problem =
-                Problem::new("no trace begins in the interval of --between: its end is not after its start");
-            return Err(problem.help("write the earlier end first: --between 1m 2m"));
-        }
+        let between = between.map(|ends| interval(&ends, "trace begins")).transpose()?.flatten();
         let (roots, not_roots) = (root, not_root);
         Ok(Self { slowest, errors, service, route, id, query, roots, not_roots, between })
     }
+}
+
+/// The interval of `--between`, in which nothing of this kind is.
+pub fn interval(ends: &[Instant], what: &str) -> Result<Option<(Instant, Instant)>, Problem> {
+    let (Some(from), Some(to)) = (ends.first(), ends.get(1)) else { return Ok(None) };
+    if let (Instant::At(first), Instant::At(last)) | (Instant::After(first), Instant::After(last)) =
+        (from, to)
+        && first >= last
+    {
+        let problem = format!("no {what} in the interval of --between: its end is not after its start");
+        return Err(Problem::new(problem).help("write the earlier end first: --between 1m 2m"));
+    }
+    Ok(Some((*from, *to)))
 }
 
 fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
@@ -88,7 +93,7 @@ fn query(text: &str) -> Result<Query, String> {
     Query::parse(text, time).map_err(|error| error.to_string())
 }
 
-fn instant(text: &str) -> Result<Instant, String> {
+pub fn instant(text: &str) -> Result<Instant, String> {
     if let Ok(after) = crate::topology::duration(text) {
         return Ok(Instant::After(after));
     }

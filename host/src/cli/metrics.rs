@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::error::Refused;
 use crate::metrics_file::{self, Wanted};
+use crate::telemetry::choice::Instant;
 
+use super::choice::{instant, interval};
 use super::terminal::style;
-use super::{REFUSED, complain, print};
+use super::{REFUSED, complain, print, refuse};
 
 #[derive(Debug, Args)]
 pub struct Metrics {
@@ -27,6 +30,11 @@ pub struct Metrics {
     #[arg(long, value_name = "ATTRIBUTE")]
     by: Vec<String>,
 
+    /// Collections after A, up to B: instants such as 2026-01-01T00:02:00Z, or times after the start of the
+    /// file, which is that of its first series, such as 2m
+    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = instant)]
+    between: Option<Vec<Instant>>,
+
     /// List the measurements of the greatest values that name a trace (simhost traces FILE --id ID)
     #[arg(long)]
     exemplars: bool,
@@ -42,9 +50,13 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn execute(self) -> ExitCode {
-        let Self { file, service, metric, by, exemplars, limit, json } = self;
+        let Self { file, service, metric, by, between, exemplars, limit, json } = self;
         let file = (file.as_os_str() != "-").then_some(file);
-        let wanted = Wanted { file, service, metric, by, limit, exemplars };
+        let between = match between.map(|ends| interval(&ends, "collection is")).transpose() {
+            Ok(between) => between.flatten(),
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        };
+        let wanted = Wanted { file, service, metric, by, between, limit, exemplars };
         match metrics_file::find(&wanted) {
             Ok(found) if json => {
                 let document = serde_json::to_string_pretty(&found.document());

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::error::{did_you_mean, quote};
-use crate::report::words::counted;
+use crate::report::words::{counted, time};
 use crate::traces::Foreign;
 
 use super::Wanted;
 use super::line::{self, OfResource};
 use super::series::process;
 use super::timeline::Instants;
+use super::window::{Place, Window};
 
 /// Names of services, of metrics and of attributes that are kept, to name the nearest.
 const KEPT: usize = 1_000;
@@ -28,6 +29,10 @@ pub struct Census {
     /// What the first of the others is.
     pub first: Option<Foreign>,
     has_metrics: bool,
+    window: Window,
+    /// The first and the last point of the file, in the window or not, and when its first series began.
+    range: Option<(u64, u64)>,
+    start: Option<u64>,
     /// Of each attribute that is asked for, whether it is there.
     has_attributes: Vec<bool>,
 }
@@ -71,6 +76,11 @@ impl Filter<'_> {
 }
 
 impl Census {
+    /// Of what is in this window.
+    pub fn new(window: Window) -> Self {
+        Self { window, ..Self::default() }
+    }
+
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(resources) = line::line(text) else {
             self.first.get_or_insert_with(|| Foreign::of(text));
@@ -92,12 +102,36 @@ impl Census {
             self.has_metrics = true;
             self.metrics.add(&metric.name, wanted.metric.as_ref());
             for point in metric.points() {
-                self.instants.add(process, point.start(), point.time());
+                self.place(process, point.start(), point.time());
                 if !wanted.by.is_empty() {
                     point.keys().for_each(|key| self.add_attribute(key, wanted));
                 }
             }
         }
+    }
+
+    fn place(&mut self, process: u64, start: u64, time: u64) {
+        let (first, last) = self.range.unwrap_or((time, time));
+        self.range = Some((first.min(time), last.max(time)));
+        if start > 0 && start <= time {
+            self.start = Some(self.start.map_or(start, |first| first.min(start)));
+        }
+        match self.window.place(time) {
+            Place::Before => self.instants.begin(process, time),
+            Place::Within => self.instants.add(process, start, time),
+            Place::After => {}
+        }
+    }
+
+    /// Where the collections of the file are, if it has some and none of them is in the window.
+    pub fn beside(&self) -> Option<String> {
+        let (first, last) = self.range.filter(|_| self.instants.is_empty())?;
+        let start = self.start.unwrap_or(first);
+        let after = |at: u64| time(at.saturating_sub(start));
+        Some(match first == last {
+            true => format!("its collection is {} after its start", after(first)),
+            false => format!("its collections are from {} to {} after its start", after(first), after(last)),
+        })
     }
 
     fn add_attribute(&mut self, key: &str, wanted: &Wanted) {

@@ -3,6 +3,7 @@
 use super::buckets::Buckets;
 use super::line::{Common, Exemplar};
 use super::timeline::Timeline;
+use super::window::{Place, Window};
 
 /// Exemplars of a row: those of the greatest values.
 pub const EXEMPLARS: usize = 3;
@@ -83,9 +84,13 @@ impl Row {
         self.range = Some((low.min(least), high.max(most)));
     }
 
-    /// Keeps the exemplars of the greatest values. A cumulative point repeats those of the one before.
-    pub fn keep_exemplars(&mut self, common: &Common) {
-        for exemplar in common.exemplars.iter().filter(|of| of.value().is_some() && !of.trace_id.is_empty()) {
+    /// Keeps the exemplars of the greatest values. A cumulative point repeats those of the one before, which
+    /// may lie before the window.
+    pub fn keep_exemplars(&mut self, common: &Common, window: Window) {
+        let is_kept = |of: &&Exemplar| {
+            of.value().is_some() && !of.trace_id.is_empty() && window.place(of.time()) != Place::Before
+        };
+        for exemplar in common.exemplars.iter().filter(is_kept) {
             let of =
                 |exemplar: &Exemplar| (exemplar.time(), exemplar.span_id.clone(), exemplar.trace_id.clone());
             let at = self.exemplars.partition_point(|known| known.value() >= exemplar.value());

@@ -14,6 +14,7 @@ use super::buckets::BucketCounts;
 use super::line::{Common, Metric, OfResource, Points, Summary};
 use super::row::{Kind, Name, Row};
 use super::timeline::Timeline;
+use super::window::{Place, Window};
 
 /// Series of which the last point is remembered, at most; the points of further ones are left out.
 pub const MAX_SERIES: usize = 200_000;
@@ -32,6 +33,7 @@ pub struct Table {
     pub rows: BTreeMap<Name, Row>,
     /// The attributes by which rows are told apart.
     by: Vec<String>,
+    window: Window,
     series: FxHashMap<u64, Last>,
     pub left_out: LeftOut,
 }
@@ -51,7 +53,8 @@ pub struct LeftOut {
 #[derive(Clone, Debug, PartialEq)]
 struct Last {
     start: u64,
-    instant: usize,
+    /// None before the window.
+    instant: Option<usize>,
     seen: Seen,
 }
 
@@ -62,11 +65,12 @@ enum Seen {
 }
 
 impl Table {
-    pub fn new(timeline: Timeline, by: Vec<String>) -> Self {
+    pub fn new(timeline: Timeline, by: Vec<String>, window: Window) -> Self {
         Self {
             timeline,
             rows: BTreeMap::new(),
             by,
+            window,
             series: FxHashMap::default(),
             left_out: LeftOut::default(),
         }
@@ -140,7 +144,7 @@ struct Placed<'a> {
 impl Of<'_> {
     /// A gauge's or an up-down counter's.
     fn value(&mut self, common: &Common, value: f64, is_delta: bool) {
-        let kind = self.kind;
+        let (kind, window) = (self.kind, self.table.window);
         let before = match self.last(common) {
             Some(Last { seen: Seen::Number(before), .. }) if is_delta => *before,
             _ => 0.0,
@@ -148,14 +152,15 @@ impl Of<'_> {
         let value = before + value;
         let Some(Placed { row, instant, last, .. }) = self.number(common, value) else { return };
         // What comes shortly after a collection, as at the end of a process, is not another one.
-        if last.is_none_or(|last| last.instant != instant) {
+        if last.is_none_or(|last| last.instant != Some(instant)) {
             row.put(instant, value, kind);
         }
-        row.keep_exemplars(common);
+        row.keep_exemplars(common, window);
     }
 
     /// A counter's.
     fn count(&mut self, common: &Common, value: f64, is_delta: bool) {
+        let window = self.table.window;
         let Some(Placed { row, slot, last, .. }) = self.number(common, value) else { return };
         let before = match last {
             Some(Last { start, seen: Seen::Number(before), .. })
@@ -166,11 +171,12 @@ impl Of<'_> {
             _ => 0.0,
         };
         row.slot(slot).count += value - before;
-        row.keep_exemplars(common);
+        row.keep_exemplars(common, window);
     }
 
     fn histogram(&mut self, common: &Common, summary: Summary, counted: BucketCounts, is_delta: bool) {
         let is_error = common.attribute(ERROR_TYPE).is_some_and(|error| !error.is_empty());
+        let window = self.table.window;
         let placed = self.place(common, Seen::Histogram(counted.clone()));
         let Some(Placed { row, slot, last, .. }) = placed else { return };
         let since = match &last {
@@ -187,10 +193,11 @@ impl Of<'_> {
         of_slot.buckets.add(&new);
         row.buckets.add(&new);
         row.errors = row.errors.saturating_add(if is_error { new.count() } else { 0 });
-        if let Some(range) = summary.range() {
+        // The least and the greatest value of a cumulative point may have come before the window.
+        if let Some(range) = summary.range().filter(|_| is_delta || !window.is_cut(common.start())) {
             row.widen(range);
         }
-        row.keep_exemplars(common);
+        row.keep_exemplars(common, window);
     }
 
     /// The place of a point with a number, if that is finite.
@@ -202,8 +209,12 @@ impl Of<'_> {
         self.place(common, Seen::Number(value))
     }
 
-    /// The place of a point, if there is room for it.
+    /// The place of a point, if it is in the window and there is room for it. One before it is remembered.
     fn place(&mut self, common: &Common, seen: Seen) -> Option<Placed<'_>> {
+        let place = self.table.window.place(common.time());
+        if place == Place::After {
+            return None;
+        }
         let (series, name) = (self.series(common), self.name(common));
         let table = &mut *self.table;
         let is_beyond = table.series.len() >= MAX_SERIES && !table.series.contains_key(&series)
@@ -212,10 +223,15 @@ impl Of<'_> {
             table.left_out.beyond += 1;
             return None;
         }
+        let start = common.start();
+        if place == Place::Before {
+            table.series.insert(series, Last { start, instant: None, seen });
+            return None;
+        }
         let (instant, slot) = table.timeline.place(self.process, common.time());
-        let last = table.series.insert(series, Last { start: common.start(), instant, seen });
+        let last = table.series.insert(series, Last { start, instant: Some(instant), seen });
         let row = table.rows.entry(name).or_default();
-        row.series += u64::from(last.is_none());
+        row.series += u64::from(last.as_ref().is_none_or(|last| last.instant.is_none()));
         Some(Placed { row, instant, slot, last })
     }
 

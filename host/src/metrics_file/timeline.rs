@@ -23,6 +23,9 @@ const KEPT: usize = 10_000;
 pub struct Instants {
     /// When the first series began.
     start: Option<u64>,
+    /// The last collection before those that are asked for, and that of each process.
+    before: Option<u64>,
+    earlier: BTreeMap<u64, u64>,
     /// The first and the last point.
     range: Option<(u64, u64)>,
     /// The first and the last collection of each process.
@@ -31,6 +34,19 @@ pub struct Instants {
 }
 
 impl Instants {
+    /// Takes the time of a point before those that are asked for, which count from there.
+    pub fn begin(&mut self, process: u64, time: u64) {
+        self.before = self.before.max(Some(time));
+        if self.earlier.len() < KEPT || self.earlier.contains_key(&process) {
+            self.earlier.insert(process, time);
+        }
+    }
+
+    /// Whether it has no points.
+    pub const fn is_empty(&self) -> bool {
+        self.range.is_none()
+    }
+
     /// Takes a point of a process, which is known by the hash of its Resource. A start of 0 is not known.
     pub fn add(&mut self, process: u64, start: u64, time: u64) {
         let (first, last) = self.range.unwrap_or((time, time));
@@ -47,7 +63,8 @@ impl Instants {
             }
             None if has_room => {
                 self.processes.insert(process, (time, time));
-                time.checked_sub(start).filter(|_| start > 0)
+                let earlier = self.earlier.get(&process).copied().or((start > 0).then_some(start));
+                earlier.and_then(|earlier| time.checked_sub(earlier))
             }
             None => None,
         };
@@ -74,13 +91,19 @@ pub struct Timeline {
 }
 
 impl From<Instants> for Timeline {
-    fn from(Instants { start, range, processes, mut gaps }: Instants) -> Self {
+    fn from(Instants { start, before, range, processes, mut gaps, .. }: Instants) -> Self {
         let (first, last) = range.unwrap_or_default();
         gaps.sort_unstable();
         let interval = gaps.get(gaps.len() / 2).copied().unwrap_or(last - first).max(1);
         let phases = processes.into_iter().map(|(process, (first, _))| (process, first)).collect();
-        let mut timeline =
-            Self { start: start.unwrap_or(first), first, last, interval, phases, ..Self::default() };
+        let mut timeline = Self {
+            start: before.or(start).unwrap_or(first),
+            first,
+            last,
+            interval,
+            phases,
+            ..Self::default()
+        };
         let of_process = timeline.phases.keys().map(|process| timeline.collection(*process, last)).max();
         timeline.collections = of_process.unwrap_or(0) + 1;
         timeline.together = timeline.collections.div_ceil(INSTANTS);

@@ -1,5 +1,6 @@
 //! `simhost metrics`: the metrics of a file, by the real program.
 
+mod between;
 mod rows;
 
 use std::fs::File;
