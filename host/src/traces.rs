@@ -99,7 +99,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
         list(&mut text, asked, style);
         asked.len()
     } else {
-        draw::draw(&mut text, &source, asked, style)?
+        draw::draw(&mut text, &source, asked, choice, style)?
     };
     let width = usize::from(style.width);
     let earlier =

@@ -13,6 +13,7 @@ mod header;
 mod label;
 mod layout;
 mod pair;
+mod parts;
 mod points;
 pub mod quantity;
 mod rows;
@@ -27,19 +28,22 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE, keep_longest};
+pub use self::assemble::{
+    MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, Part, SETTLE, STALE, Trace, keep_longest,
+};
 pub use self::chosen::Wanted;
 pub use self::pair::Pair;
 pub use self::points::PointLines;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
 pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 
-use self::assemble::{Assembler, Missed, Part, Piece, Trace};
+use self::assemble::{Assembler, Missed, Piece};
 use self::chosen::Chooser;
+use self::parts::parts;
 use self::text::{count, grouped, safe};
 use self::tree::Artist;
-use crate::context::TraceId;
 use crate::error::wrap;
+use crate::telemetry::choice::{Choice, Holder, Query};
 use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::record::Resource;
 use crate::telemetry::signal::{Batch, Signal, Signals};
@@ -54,6 +58,8 @@ pub struct Console<W> {
     assembler: Assembler,
     /// None draws all traces.
     chooser: Option<Chooser>,
+    /// Attributes that are shown of every span that has them.
+    asked: Vec<(Holder, String)>,
     begun: bool,
     account: Arc<Account>,
 }
@@ -116,19 +122,35 @@ impl<W: Write + Send> Console<W> {
             services.entry(resource.service.clone()).or_insert(index);
         }
         let account = Account::new("console");
-        let (assembler, chooser) = (Assembler::default(), None);
-        Self { out: Some(out), resources, services, style, assembler, chooser, begun: false, account }
+        Self {
+            out: Some(out),
+            resources,
+            services,
+            style,
+            assembler: Assembler::default(),
+            chooser: None,
+            asked: Vec::new(),
+            begun: false,
+            account,
+        }
     }
 
-    /// Draws those traces only that are wanted.
+    /// Draws those traces only that are wanted, with the attributes that are asked for.
     pub fn choosing(self, wanted: Wanted) -> Self {
-        Self { chooser: Some(Chooser::new(wanted)), ..self }
+        let console = self.asking(&wanted.choice);
+        Self { chooser: Some(Chooser::new(wanted)), ..console }
     }
 
-    /// Notes records of a trace that were not kept before they came here: the trace says so when
-    /// it is drawn.
-    pub fn lost(&mut self, id: TraceId, spans: u64, logs: u64) {
-        self.assembler.lost(id, spans, logs);
+    /// Shows the attributes of spans and of Resources that this choice asks for, whatever they say.
+    pub fn asking(self, choice: &Choice) -> Self {
+        let asked = choice.query.iter().flat_map(Query::attributes);
+        Self { asked: asked.map(|(holder, key)| (holder, key.to_owned())).collect(), ..self }
+    }
+
+    /// Draws a trace of which all records are there.
+    pub fn show(&mut self, trace: Trace) {
+        let (pieces, missed) = parts(trace);
+        self.write(&pieces, missed);
     }
 
     /// Takes what has ended, and writes the traces that this makes ready. An
@@ -145,10 +167,11 @@ impl<W: Write + Send> Console<W> {
     /// Writes what is left, finished or not, and how much was never shown.
     /// For the end of a run: what ends after it counts as late.
     pub fn flush(&mut self) {
-        let (mut pieces, missed) = self.assembler.finish();
+        let (mut pieces, mut missed) = self.assembler.finish();
         if let Some(chooser) = &mut self.chooser {
             pieces = chooser.choose(pieces, &self.resources);
             pieces.extend(chooser.finish());
+            missed.add(chooser.missed());
         }
         let text = self.draw(&pieces, missed) + &self.sum();
         self.put(&text);
@@ -182,11 +205,12 @@ impl<W: Write + Send> Console<W> {
     }
 
     fn draw(&mut self, pieces: &[Piece], missed: Missed) -> String {
-        let artist = Artist { style: self.style, resources: &self.resources, services: &self.services };
+        let Self { style, resources, services, asked, begun, .. } = self;
+        let artist = Artist { style: *style, resources, services, asked };
         let mut text = String::new();
-        if !self.begun && !pieces.is_empty() {
+        if !*begun && !pieces.is_empty() {
             text.push_str(&artist.legend());
-            self.begun = true;
+            *begun = true;
         }
         for piece in joined(pieces) {
             match &*piece {

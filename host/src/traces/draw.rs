@@ -10,8 +10,9 @@ use super::census::Summary;
 use super::read::Source;
 use super::records::{self, Line};
 use crate::context::TraceId;
-use crate::telemetry::console::{Console, MAX_LOGS, MAX_SPANS, Style, keep_longest};
-use crate::telemetry::record::{KeyValue, LogRecord, Resource, ResourceId, SpanKind, SpanRecord};
+use crate::telemetry::choice::Choice;
+use crate::telemetry::console::{Console, MAX_LOGS, MAX_SPANS, Part, Style, Trace, keep_longest};
+use crate::telemetry::record::{KeyValue, LogRecord, Resource, ResourceId, SpanRecord};
 use crate::telemetry::signal::{Batch, Record};
 
 /// What the traces take that are held to be drawn: bytes.
@@ -23,6 +24,7 @@ pub fn draw(
     text: &mut String,
     source: &Source,
     traces: &[Summary],
+    choice: &Choice,
     style: Style,
 ) -> Result<usize, ReadError> {
     let mut picked = Picked::new(traces.iter().map(|trace| trace.id), MAX_BYTES);
@@ -34,18 +36,15 @@ pub fn draw(
         })?;
     }
     let (mut page, mut count) = (Vec::new(), 0);
-    let mut console = Console::new(&mut page, Arc::from(picked.resources), style);
-    for (place, Kept { mut batch, lost_spans, lost_logs, .. }) in picked.kept {
-        // As they ended, parents behind their children: a server ends within its client's span.
-        batch.spans.sort_by_key(|span| (span.end, span.parent.is_none(), span.kind == SpanKind::Client));
-        batch.logs.sort_by_key(|log| log.time);
-        if batch.spans.is_empty() {
+    let mut console = Console::new(&mut page, Arc::from(picked.resources), style).asking(choice);
+    for (place, Kept { batch, lost_spans, lost_logs, .. }) in picked.kept {
+        let Batch { spans, logs, .. } = batch;
+        if spans.is_empty() {
             continue;
         }
         count += 1;
-        console.lost(traces[place].id, lost_spans, lost_logs);
-        console.export(&batch);
-        console.flush();
+        let id = traces[place].id;
+        console.show(Trace { id, part: Part::Whole, spans, logs, lost_spans, lost_logs });
     }
     drop(console);
     text.push_str(&String::from_utf8_lossy(&page));

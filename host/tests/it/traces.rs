@@ -1,5 +1,6 @@
 //! `simhost traces`: traces of a file, chosen and drawn, by the real program.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::{Finished, Topology, finish, simhost};
@@ -180,6 +181,75 @@ fn a_run_shows_those_traces_that_its_file_would_show() {
         let sum = shown.stdout.lines().find(|line| line.contains(" of ") && line.ends_with(" traces"));
         assert!(sum.is_some_and(|line| line.starts_with(&of_run.len().to_string())), "{}", shown.stdout);
     }
+}
+
+/// A run of orders whose mails wait for twenty seconds, with the file that it has written.
+fn paused(flags: &[&str]) -> (Topology, String, Finished) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies/faults/consumer-pause.toml");
+    let topology = Topology::new("paused", std::fs::read_to_string(path).expect("a topology"));
+    let file = topology.beside("spans.jsonl").to_string_lossy().into_owned();
+    let run = ["--virtual", "--for", "45s", "--out", &file];
+    let finished = topology.run(&[&run[..], flags].concat());
+    (topology, file, finished)
+}
+
+#[test]
+fn a_run_draws_a_trace_with_late_messages_in_the_parts_in_which_its_file_draws_it() {
+    for choice in [&["--slowest", "2"][..], &["--service", "mailer", "--slowest", "1"]] {
+        let (_topology, file, shown) = paused(choice);
+        let found = traces(&[&[file.as_str()], choice].concat());
+        let (of_run, of_file) = (trees(shown.success()), trees(found.success()));
+        assert_eq!(of_run, of_file, "{choice:?}");
+        let late = of_run.iter().filter(|tree| tree.contains("ended after the rest of the trace"));
+        assert_eq!(late.count() * 2, of_run.len(), "{}", shown.stdout);
+        assert!(!shown.stdout.contains("until its last span ended"), "{}", shown.stdout);
+    }
+}
+
+#[test]
+fn a_message_has_its_key_and_its_partition_on_a_narrow_page_too() {
+    let (_topology, file, _) = paused(&["--show", "none"]);
+    for columns in ["80", "100"] {
+        let drawn =
+            finish(simhost().arg("traces").arg(&file).args(["--slowest", "1"]).env("COLUMNS", columns));
+        let text = drawn.success();
+        for key in ["destination.partition.id=", "kafka.offset=", "kafka.message.key="] {
+            // One that was sent, and one for each group.
+            assert_eq!(text.matches(key).count(), 3, "{columns}, {key}: {text}");
+        }
+        assert!(text.contains("messaging.consumer.group.name=mails"), "{text}");
+        // The name of the span has these: send order-events.
+        assert!(!text.contains("messaging.operation.") && !text.contains("destination.name="), "{text}");
+    }
+}
+
+#[test]
+fn attributes_that_a_query_names_are_shown_where_others_of_their_kind_are_not() {
+    let (_topology, file, of_run) = paused(&["--query", "{ resource.service.version = \"1.4.0\" }"]);
+    let of_file = traces(&[&file, "--limit", "2", "--query", "{ resource.service.version = \"1.4.0\" }"]);
+    for text in [of_run.success(), of_file.success()] {
+        // Of each service, as far as it has one.
+        assert!(text.contains(" resource.service.version=1.4.0\n"), "{text}");
+        assert!(text.contains(" resource.service.version=3.2.0\n"), "{text}");
+    }
+    let either =
+        traces(&[&file, "--limit", "1", "--query", "{ .http.route != nil && .service.version != nil }"]);
+    assert!(
+        either.success().contains(" http.route=/orders/{id} resource.service.version=3.2.0\n"),
+        "{}",
+        either.stdout
+    );
+    // Each line has its service, and what is shown anyway is not there twice.
+    let known = "{ resource.service.name = \"shop\" && span.messaging.system = \"kafka\" }";
+    let known = traces(&[&file, "--limit", "1", "--query", known]);
+    assert!(!known.success().contains("resource.service.name="), "{}", known.stdout);
+    let sent = known.stdout.lines().filter(|line| line.contains("messaging.system=kafka")).count();
+    assert_eq!(
+        sent,
+        known.stdout.lines().filter(|line| line.contains(" order-events")).count(),
+        "{}",
+        known.stdout
+    );
 }
 
 #[test]

@@ -97,6 +97,14 @@ pub struct Missed {
     pub logs: u64,
 }
 
+impl Missed {
+    /// Adds what was never drawn elsewhere.
+    pub const fn add(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.logs += other.logs;
+    }
+}
+
 /// Records of a trace that have not been shown.
 #[derive(Debug, Default)]
 struct Held {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::assemble::{Part, Piece, Trace};
+use super::assemble::{Missed, Part, Piece, Trace};
+use super::parts::parts;
 use crate::context::TraceId;
 use crate::model::Nanos;
 use crate::telemetry::choice::{Attributes, Choice, root_of};
@@ -67,6 +68,8 @@ pub struct Chooser {
     matched: u64,
     /// Traces that are among the slowest and for which there was no room.
     left_out: u64,
+    /// Records of chosen traces that are in none of their parts.
+    missed: Missed,
     attributes: Attributes,
 }
 
@@ -90,6 +93,7 @@ impl Chooser {
             seen: 0,
             matched: 0,
             left_out: 0,
+            missed: Missed::default(),
         }
     }
 
@@ -97,10 +101,10 @@ impl Chooser {
     pub fn choose(&mut self, pieces: Vec<Piece>, resources: &[Resource]) -> Vec<Piece> {
         pieces
             .into_iter()
-            .filter_map(|piece| match piece {
-                Piece::Trace(trace) => self.add(trace, resources).map(Piece::Trace),
+            .flat_map(|piece| match piece {
+                Piece::Trace(trace) => self.add(trace, resources),
                 // It belongs to no trace.
-                Piece::Log(_) => None,
+                Piece::Log(_) => Vec::new(),
             })
             .collect()
     }
@@ -110,12 +114,27 @@ impl Chooser {
         let Some(most) = self.wanted.choice.slowest else { return Vec::new() };
         let ranks = std::mem::take(&mut self.ranks);
         let slowest = ranks.into_iter().rev().take(most).filter_map(|(_, _, id)| self.held.remove(&id));
-        let pieces: Vec<_> = slowest.map(|candidate| Piece::Trace(candidate.trace)).collect();
+        let traces: Vec<_> = slowest.map(|candidate| candidate.trace).collect();
         self.held.clear();
         self.order.clear();
         self.bytes = 0;
-        self.matched += pieces.len() as u64;
+        self.matched += traces.len() as u64;
+        traces.into_iter().flat_map(|trace| self.drawn_apart(trace)).collect()
+    }
+
+    /// The parts of a chosen trace. What ended late, and is all that is left of it, is one.
+    fn drawn_apart(&mut self, trace: Trace) -> Vec<Piece> {
+        if matches!(trace.part, Part::Later { .. }) {
+            return vec![Piece::Trace(trace)];
+        }
+        let (pieces, missed) = parts(trace);
+        self.missed.add(missed);
         pieces
+    }
+
+    /// Records of chosen traces that were never drawn.
+    pub const fn missed(&self) -> Missed {
+        self.missed
     }
 
     /// How many there were, and were drawn, and were left out for want of room.
@@ -128,17 +147,18 @@ impl Chooser {
         self.attributes.notes()
     }
 
-    fn add(&mut self, trace: Trace, resources: &[Resource]) -> Option<Trace> {
+    /// What of it, and of what is held of its trace, is to be drawn now.
+    fn add(&mut self, trace: Trace, resources: &[Resource]) -> Vec<Piece> {
         let id = trace.id;
         self.seen += u64::from(!matches!(trace.part, Part::Later { .. }));
         let resource = |span: &SpanRecord| &resources[span.resource.0 as usize];
         trace.spans.iter().for_each(|span| self.attributes.add(span, resource(span)));
         if !self.wanted.choice.names(id) {
-            return None;
+            return Vec::new();
         }
         let is_later = matches!(trace.part, Part::Later { .. });
         if is_later && self.drawn.contains(&id) {
-            return Some(trace);
+            return vec![Piece::Trace(trace)];
         }
         let Wanted { choice, origin } = &self.wanted;
         let is_met = trace.spans.iter().any(|span| choice.meets(span, resource(span)));
@@ -158,10 +178,10 @@ impl Chooser {
         if candidate.is_wanted && self.wanted.choice.slowest.is_none() {
             self.matched += 1;
             self.remember(id);
-            return Some(candidate.trace);
+            return self.drawn_apart(candidate.trace);
         }
         self.hold(candidate);
-        None
+        Vec::new()
     }
 
     fn hold(&mut self, mut candidate: Candidate) {
@@ -312,13 +332,18 @@ mod tests {
         drawn(chosen)
     }
 
-    /// The number of each trace, and how many spans it has.
+    /// The number of each trace, and how many spans its parts have.
     fn drawn(pieces: Vec<Piece>) -> Vec<(u64, usize)> {
-        let of = |piece| match piece {
-            Piece::Trace(Trace { id, spans, .. }) => (id.0.get() as u64, spans.len()),
-            Piece::Log(_) => panic!("no log is chosen"),
-        };
-        pieces.into_iter().map(of).collect()
+        let mut drawn: Vec<(u64, usize)> = Vec::new();
+        for piece in pieces {
+            let Piece::Trace(Trace { id, spans, .. }) = piece else { panic!("no log is chosen") };
+            let number = id.0.get() as u64;
+            match drawn.last_mut().filter(|(last, _)| *last == number) {
+                Some((_, all)) => *all += spans.len(),
+                None => drawn.push((number, spans.len())),
+            }
+        }
+        drawn
     }
 
     #[test]

@@ -4,7 +4,10 @@ use opentelemetry_semantic_conventions::attribute as semconv;
 
 use super::style::{DIM, Glyphs, Ink, PLAIN, RED, Style, YELLOW};
 use super::text::{Unit, count, safe};
-use crate::telemetry::record::{Event, KeyValue, LogRecord, ResourceId, Severity, SpanRecord, Status, Value};
+use crate::telemetry::choice::Holder;
+use crate::telemetry::record::{
+    Event, KeyValue, LogRecord, Resource, ResourceId, Severity, SpanRecord, Status, Value,
+};
 
 /// Events and log lines of one span that are shown.
 pub const MAX_MOMENTS: usize = 20;
@@ -31,6 +34,13 @@ const HIDDEN: [&str; 14] = [
 ];
 /// Attributes of those families that tell something all the same.
 const SHOWN: [&str; 1] = [semconv::HTTP_REQUEST_RESEND_COUNT];
+
+/// Attributes that say nothing where the name of their span has them in it: `send order-events`.
+const IN_NAMES: [&str; 3] = [
+    semconv::MESSAGING_OPERATION_NAME,
+    semconv::MESSAGING_OPERATION_TYPE,
+    semconv::MESSAGING_DESTINATION_NAME,
+];
 
 /// A few words below a span, wrapped between them.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +88,9 @@ impl Context {
         let mut details = Vec::new();
         details.extend(self.errors(span));
         if self.style.attributes {
+            let is_named = |attribute: &&KeyValue| is_in_name(attribute, &span.name);
             let shown = span.attributes.iter().filter(|attribute| is_shown(&attribute.key));
+            let shown = shown.filter(|attribute| !is_named(attribute));
             let detail = self.attributes(Detail::default(), shown);
             details.extend((!detail.words.is_empty()).then_some(detail));
         }
@@ -92,6 +104,33 @@ impl Context {
             details.push(self.more(&text));
         }
         details
+    }
+
+    /// The attributes that are asked for, of a span and of its Resource, as far as they are not shown anyway.
+    pub fn asked(
+        &self,
+        asked: &[(Holder, String)],
+        span: &SpanRecord,
+        resource: Option<&Resource>,
+    ) -> Option<Detail> {
+        let of_span = |key: &str| {
+            let value = span.attributes.get(key)?;
+            let is_there = self.style.attributes && is_shown(key);
+            Some((!is_there).then(|| format!("{}={}", self.safe(key), self.value(value))))
+        };
+        let of_resource = |key: &str| {
+            let found = resource?.attributes.iter().find(|attribute| &*attribute.key == key)?;
+            // Each line begins with the name of its service.
+            let is_there = key == semconv::SERVICE_NAME;
+            Some((!is_there).then(|| format!("resource.{}={}", self.safe(key), self.value(&found.value))))
+        };
+        let words = asked.iter().filter_map(|(holder, key)| match holder {
+            Holder::Span => of_span(key).flatten(),
+            Holder::Resource => of_resource(key).flatten(),
+            Holder::Either => of_span(key).or_else(|| of_resource(key)).flatten(),
+        });
+        let detail = words.fold(Detail::default(), |detail, word| detail.word(PLAIN, word));
+        (!detail.words.is_empty()).then_some(detail)
     }
 
     /// `… 12 more events`.
@@ -214,6 +253,12 @@ pub fn status_code(span: &SpanRecord) -> Option<i64> {
 /// Whether an attribute tells a person something that the tree does not.
 pub fn is_shown(key: &str) -> bool {
     SHOWN.contains(&key) || !HIDDEN.iter().any(|family| key.starts_with(family))
+}
+
+/// Whether the name of a span has in it what an attribute says.
+fn is_in_name(attribute: &KeyValue, name: &str) -> bool {
+    IN_NAMES.contains(&&*attribute.key)
+        && matches!(&attribute.value, Value::Text(text) if name.split(' ').any(|word| word == &**text))
 }
 
 fn is_exception(event: &Event) -> bool {

@@ -66,7 +66,7 @@ impl Pair<'_> {
             let index = services.len();
             services.entry(Arc::clone(&resource.service)).or_insert(index);
         }
-        let artist = Artist { style, resources: self.resources, services: &services };
+        let artist = Artist { style, resources: self.resources, services: &services, asked: &[] };
         let sides = [Side::new(self.before), Side::new(self.after)];
         let Some(trace) = together(&sides) else { return String::new() };
         Drawing::new(&artist, &trace, &sides).draw()

@@ -12,6 +12,7 @@ use super::layout::{Layout, continued, prefix};
 use super::rows::{Fold, Row, Rows, What, rows};
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, Style, service_ink};
 use super::text::{Unit, safe, shorten, width};
+use crate::telemetry::choice::Holder;
 use crate::telemetry::record::{LogRecord, Resource, ResourceId, SpanRecord};
 
 /// Draws traces in one style.
@@ -21,6 +22,8 @@ pub struct Artist<'a> {
     pub resources: &'a [Resource],
     /// The place of each service in the topology, which gives its colour.
     pub services: &'a FxHashMap<Arc<str>, usize>,
+    /// Attributes that are shown of every span that has them.
+    pub asked: &'a [(Holder, String)],
 }
 
 /// Everything that the lines of one picture share.
@@ -222,7 +225,9 @@ impl<'a> Picture<'a> {
         for (ink, badge) in dropped {
             self.detail(out, row, is_parent, &Detail::new(ink, &badge));
         }
-        for detail in self.context.details(span, logs) {
+        let resource = self.artist.resources.get(span.resource.0 as usize);
+        let asked = self.context.asked(self.artist.asked, span, resource);
+        for detail in asked.into_iter().chain(self.context.details(span, logs)) {
             self.detail(out, row, is_parent, &detail);
         }
     }
