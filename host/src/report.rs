@@ -48,7 +48,7 @@ pub use rows::{ExemplarRow, FaultRow, JobRow, LinkRow, LoadRow, Numbers, PolicyR
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ClashRow, ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
-pub use topics::{GroupRow, TopicRow};
+pub use topics::{GroupRow, TopicNumbers, TopicRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -110,7 +110,7 @@ pub struct Report {
     /// Topics that took a message or refused one, in the order of the topology. Not there if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicRow>,
-    /// Loads and services over time.
+    /// Loads, services and groups over time.
     pub timeline: TimelineRows,
     /// What stands out of the timeline.
     pub symptoms: Vec<Symptom>,
@@ -185,7 +185,7 @@ impl Report {
             false => fault.warning(&format!("the fault {}", fault.name)),
         };
         let objectives = objectives::judge(model, counted, facts.idle_is_missed);
-        let timeline = TimelineRows::new(&facts.loads, &accounts);
+        let timeline = TimelineRows::new(&facts.loads, &accounts, &facts.topics);
         Self {
             schema: SCHEMA,
             topology: model.title.clone(),

@@ -10,6 +10,7 @@ mod group;
 mod growth;
 mod log;
 mod partitioner;
+mod timeline;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -28,6 +29,7 @@ pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
 pub use group::{Absence, Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
 pub use growth::{LED_FOR_EACH_CAUSE, Lineage, TooMany};
 pub use log::{Full, Log};
+pub use timeline::GroupTimeline;
 
 /// A message.
 #[derive(Debug)]
@@ -143,13 +145,19 @@ pub struct Topics {
 }
 
 impl Topics {
-    pub fn new(model: &Model) -> Self {
-        Self::of(&model.topics, &model.subscriptions, model.bounds.call_depth)
+    /// Those of a run that begins at `start`.
+    pub fn new(model: &Model, start: Nanos) -> Self {
+        Self::of(&model.topics, &model.subscriptions, model.bounds.call_depth, start)
     }
 
-    /// These topics and groups. Calls and messages may be this deep.
-    pub fn of(topics: &[model::Topic], subscriptions: &[model::Subscription], depth: u32) -> Self {
-        let group = |of: &model::Subscription| Group::new(of, topics[of.topic].partitions);
+    /// These topics and groups, in a run that begins at `start`. Calls and messages may be this deep.
+    pub fn of(
+        topics: &[model::Topic],
+        subscriptions: &[model::Subscription],
+        depth: u32,
+        start: Nanos,
+    ) -> Self {
+        let group = |of: &model::Subscription| Group::new(of, topics[of.topic].partitions, start);
         let kept = Rc::default();
         let of = |topic| {
             let all = subscriptions.iter().enumerate();
@@ -252,7 +260,7 @@ impl Topics {
         self.growth.sends(&message.lineage);
         let (_, end) = self.logs[topic].borrow().range(partition);
         for group in self.groups_at(topic) {
-            group.borrow_mut().grew(partition, end);
+            group.borrow_mut().grew(partition, end, now);
         }
         if let Some(listener) = self.listener.get() {
             listener.published(topic, partition, Arrival { message: &message, due, is_lost });
@@ -271,9 +279,9 @@ impl Topics {
     /// No more requests are made. How far each group lags behind then is told if they were made over some
     /// time: requests of the command line alone end as soon as the last has its answer. Only the first time
     /// counts.
-    pub fn requests_end(&self, is_lag_told: bool) {
+    pub fn requests_end(&self, is_lag_told: bool, now: Nanos) {
         self.logs.iter().for_each(|log| log.borrow_mut().requests_end());
-        self.groups.iter().for_each(|group| group.borrow_mut().requests_end(is_lag_told));
+        self.groups.iter().for_each(|group| group.borrow_mut().requests_end(is_lag_told, now));
     }
 
     /// Messages that groups are done with, or have given up.

@@ -10,7 +10,7 @@ use super::table::{Column, Page};
 use super::words::{count, number, percent};
 
 /// What was asked of a cache.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CacheRow {
     pub cache: String,
     /// Commands that were sent to it.

@@ -32,7 +32,7 @@ pub struct DatabaseRow {
 
 /// The statements of one summary, from their beginning at the client to the answer there: what CLIENT spans
 /// have. Beginnings and ends of transactions are statements too.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StatementRow {
     /// `db.query.summary`: `SELECT stock`.
     pub statement: String,
@@ -48,7 +48,7 @@ pub struct StatementRow {
 }
 
 /// What requests met at a service's pools of connections to a database, of all replicas together.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PoolRow {
     pub service: String,
     /// Requests for a connection.

@@ -8,7 +8,7 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 30] = [
+const LEFT_OUT: [&str; 33] = [
     "spans",
     "start",
     "p90",
@@ -21,6 +21,8 @@ const LEFT_OUT: [&str; 30] = [
     "max",
     "age max",
     "age p50",
+    "took p50",
+    "took p99",
     "partitions",
     "mean",
     "wait mean",
@@ -34,11 +36,12 @@ const LEFT_OUT: [&str; 30] = [
     "over",
     "p99",
     "revoked",
-    "dead letters",
     "redelivered",
+    "failed",
     "age p99",
     "lag",
     "missed",
+    "dead letters",
 ];
 
 /// Whether a narrow page may be without the column of this head.

@@ -27,22 +27,27 @@ const INDENT: &str = "   ";
 /// Intervals below which a timeline shows nothing that the tables do not.
 const ENOUGH: usize = 5;
 
-/// Loads that are drawn, and symptoms that are listed; `--json` has all.
+/// Loads that are drawn, groups that lag, and symptoms that are listed; `--json` has all.
 const LOADS: usize = 5;
+const GROUPS: usize = 5;
 const SYMPTOMS: usize = 12;
 
 /// Heights of a bar. The first is for the least value, which is not nothing.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ASCII: [char; 8] = ['_', '.', ',', '-', '=', '+', '*', '#'];
 
-/// Writes the timeline of the loads, or of the services where there is none, as wide as the page.
+/// Writes the timeline of the loads, or of the services where there is none, and of the groups that lag, as
+/// wide as the page.
 pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], style: Style) {
     let of_loads = || timeline.rows.iter().filter(|row| row.of == Subject::Load);
     let loads = of_loads().count();
     let mut shown: Vec<_> = of_loads().take(LOADS).collect();
     if shown.is_empty() {
-        shown.extend(timeline.rows.iter().take(1));
+        shown.extend(timeline.rows.iter().filter(|row| row.of == Subject::Service).take(1));
     }
+    let lags = |row: &&TimelineRow| symptoms.iter().any(|symptom| symptom.is_lag_of(row));
+    let groups = || timeline.rows.iter().filter(lags);
+    shown.extend(groups().take(GROUPS));
     let longest = shown.iter().map(|row| row.own.end).max().unwrap_or(0);
     if longest < ENOUGH {
         return;
@@ -55,6 +60,7 @@ pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], s
         lines(text, row, timeline.interval_ns, (longest, together), style);
     }
     and_more(text, loads, LOADS, "load");
+    and_more(text, groups().count(), GROUPS, "lagging group");
     for symptom in symptoms.iter().take(SYMPTOMS) {
         let sentence = sentence(symptom);
         for (number, line) in wrap(&sentence, usize::from(style.width) - INDENT.len()).lines().enumerate() {
@@ -75,8 +81,9 @@ fn and_more(text: &mut String, all: usize, shown: usize, what: &str) {
     }
 }
 
-/// The lines of one load or service: its first `longest` intervals, several of them in a bar where
-/// the page is narrow. Errors have a line only where there are any.
+/// The lines of one load, service or group: its first `longest` intervals, several of them in a bar where
+/// the page is narrow. Errors have a line only where there are any. A group has its greatest lag, and the p95
+/// of the age of messages by when they were published.
 fn lines(
     text: &mut String,
     row: &TimelineRow,
@@ -110,6 +117,12 @@ fn lines(
         let drawn = format!(" {name:NAME$}  {measure:6}  {bars}{range}");
         writeln!(text, "{}", drawn.trim_end()).expect(INFALLIBLE);
     };
+    if let Some(lag) = &row.lag_max {
+        let most = |lag: &[Option<u64>]| lag.iter().flatten().max().map(|lag| *lag as f64);
+        line("lag", lag[..longest].chunks(together).map(most).collect(), &|lag| count(lag as u64));
+        line("age", quantile(0.95), &as_time);
+        return;
+    }
     line("rate/s", rates, &number);
     if row.errors.iter().any(|errors| *errors > 0) {
         line("errors", shares, &percent);
@@ -139,21 +152,26 @@ fn range(values: &[Option<f64>]) -> Option<(f64, f64)> {
 
 /// `symptom: service stock: p95 up to 812ms, usually 38ms, from 4m10s to 6m30s`
 fn sentence(symptom: &Symptom) -> String {
-    let Symptom { of, name, what, start_ns, end_ns, usual, worst } = symptom;
-    let of = match of {
-        Subject::Load => "load",
-        Subject::Service => "service",
+    let Symptom { of, name, topic, what, start_ns, end_ns, usual, worst } = symptom;
+    let (of, errors, p95) = match of {
+        Subject::Load => ("load", "errors", "p95"),
+        Subject::Service => ("service", "errors", "p95"),
+        Subject::Group => ("group", "given up or missed", "age p95"),
     };
+    let topic = topic.as_ref().map_or_else(String::new, |topic| format!(" of {topic}"));
     let as_time = |value: &f64| about(*value as Nanos, Nanos::MAX);
     let change = match what {
-        Measure::Errors => format!("errors up to {}, usually {}", percent(*worst), percent(*usual)),
-        Measure::P95 => format!("p95 up to {}, usually {}", as_time(worst), as_time(usual)),
+        Measure::Errors => format!("{errors} up to {}, usually {}", percent(*worst), percent(*usual)),
+        Measure::P95 => format!("{p95} up to {}, usually {}", as_time(worst), as_time(usual)),
+        Measure::Lag => {
+            format!("lag up to {} messages, usually {}", count(*worst as u64), count(*usual as u64))
+        }
         Measure::Rate if worst > usual => {
             format!("up to {} requests/s, usually {}", number(*worst), number(*usual))
         }
         Measure::Rate => format!("down to {} requests/s, usually {}", number(*worst), number(*usual)),
     };
-    format!("symptom: {of} {name}: {change}, from {} to {}", time(*start_ns), time(*end_ns))
+    format!("symptom: {of} {name}{topic}: {change}, from {} to {}", time(*start_ns), time(*end_ns))
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! What stands out of the timeline: when a load or service was not as usual.
+//! What stands out of the timeline: when a load, a service or a group was not as usual.
+
+mod lag;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,21 +52,25 @@ const QUARTER: usize = 4;
 /// The share of a run that has to be calm for the calm part to be what is usual: one of this many.
 const CALM: usize = 4;
 
-/// A time in which a load or service was not as it usually was in this run. What lasts for over
-/// three quarters of the run is no symptom.
+/// A time in which a load, a service or a group was not as it usually was in this run. What lasts for over
+/// three quarters of the run is no symptom; a lag is none that lasts for over nine tenths.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Symptom {
     pub of: Subject,
     pub name: String,
+    /// Of a group, its topic. Not there of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
     pub what: Measure,
     /// From the beginning of its first interval to the end of its last: nanoseconds from the
     /// start of the run.
     pub start_ns: Nanos,
     pub end_ns: Nanos,
     /// Errors and p95: the median of the intervals, or their lower quartile if the median stands out
-    /// from it. Rate: the median of the intervals without symptoms of errors or p95, if they are a
-    /// quarter of the run. Errors are a share of the requests, `0` to `1`; the p95 is in nanoseconds,
-    /// the rate in requests per second.
+    /// from it. Rate: the median of the intervals in which no load and no service has symptoms of errors or
+    /// p95, if they are a quarter of the run. Lag: what the intervals exceed nine times in ten. Errors are a
+    /// share of the requests or messages, `0` to `1`; the p95 is in nanoseconds, the rate in requests per
+    /// second, the lag in messages.
     pub usual: f64,
     /// The value that is furthest from it.
     pub worst: f64,
@@ -74,12 +80,15 @@ pub struct Symptom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
-    /// The share of requests that fail: over 2 % more than usual, and over three times as many.
+    /// The share of requests that fail, or of messages that a group gives up or misses: over 2 % more than
+    /// usual, and over three times as many.
     Errors,
     /// At least twice the usual p95, and a millisecond more, with a mean of at least one and a half
-    /// times the usual one.
+    /// times the usual one. Of a group it is the age of its messages when they are done.
     P95,
-    /// At least twice the usual requests, or at most half of them.
+    /// At least three times the usual lag of a group, and 20 messages more, for a second or longer.
+    Lag,
+    /// At least twice the usual requests, or at most half of them. Groups have no symptoms of it.
     Rate,
 }
 
@@ -109,10 +118,15 @@ pub fn symptoms(rows: &TimelineRows) -> Vec<Symptom> {
         each.flat_map(|what| one.usual(what).map_or_else(Vec::new, |usual| one.symptoms(what, usual)))
             .collect()
     };
-    let of_requests: Vec<Vec<_>> = compared.iter().map(of_requests).collect();
-    let troubles: Vec<_> = of_requests.iter().flatten().map(|one| (one.start_ns, one.end_ns)).collect();
-    let of_rates = |one: &Compared<'_>| {
-        one.usual_rate(&troubles).map_or_else(Vec::new, |usual| one.symptoms(Measure::Rate, usual))
+    let of_requests: Vec<Vec<Symptom>> = compared.iter().map(of_requests).collect();
+    // What becomes of messages says nothing of whether requests come as usual.
+    let of_those = of_requests.iter().flatten().filter(|one| one.of != Subject::Group);
+    let troubles: Vec<_> = of_those.map(|one| (one.start_ns, one.end_ns)).collect();
+    let of_rates = |one: &Compared<'_>| match one.row.of {
+        Subject::Group => lag::symptoms(one.row, rows.interval_ns),
+        Subject::Load | Subject::Service => {
+            one.usual_rate(&troubles).map_or_else(Vec::new, |usual| one.symptoms(Measure::Rate, usual))
+        }
     };
     let of_rates: Vec<_> = compared.iter().map(of_rates).collect();
     of_requests
@@ -120,6 +134,20 @@ pub fn symptoms(rows: &TimelineRows) -> Vec<Symptom> {
         .zip(of_rates)
         .flat_map(|(requests, rates)| requests.into_iter().chain(rates))
         .collect()
+}
+
+/// What of these intervals is one spell each, out of `all` intervals: a short gap does not end it.
+fn spells(out: &[usize], all: usize) -> impl Iterator<Item = &[usize]> {
+    let gap = (all / GAP_SHARE).max(GAP);
+    let spells = out.chunk_by(move |one, next| next - one <= gap + 1);
+    spells.filter(|spell| spell[spell.len() - 1] - spell[0] + 1 >= LASTING)
+}
+
+impl Symptom {
+    /// Whether it is that this row lagged.
+    pub(super) fn is_lag_of(&self, row: &TimelineRow) -> bool {
+        self.what == Measure::Lag && self.name == row.name && self.topic == row.topic
+    }
 }
 
 impl<'a> Compared<'a> {
@@ -146,7 +174,7 @@ impl<'a> Compared<'a> {
         let is_chance = match what {
             Measure::Errors => quantile(failed, HALF).is_none_or(|failed| failed < FAILURES as f64),
             Measure::P95 => median.mean < quartile.mean * MEAN,
-            Measure::Rate => true,
+            Measure::Rate | Measure::Lag => true,
         };
         let is_usual = is_chance || !stands_out(median.value, quartile.value, what);
         Some(if is_usual { median } else { quartile })
@@ -181,17 +209,16 @@ impl<'a> Compared<'a> {
             is_out && !is_edge(index) && (what != Measure::P95 || is_slow(index))
         };
         let out: Vec<_> = (0..values.len()).filter(|index| is_out(*index)).collect();
-        let gap = (values.len() / GAP_SHARE).max(GAP);
-        let spells = out.chunk_by(|one, next| next - one <= gap + 1);
         let failures = |spell: &[usize]| spell.iter().map(|index| self.intervals[*index].failed).sum::<u64>();
-        let spells = spells.filter(|spell| spell[spell.len() - 1] - spell[0] + 1 >= LASTING);
-        let spells = spells.filter(|spell| what != Measure::Errors || failures(spell) >= FAILURES);
+        let spells =
+            spells(&out, values.len()).filter(|spell| what != Measure::Errors || failures(spell) >= FAILURES);
         let symptom = |spell: &[usize]| {
             let far = |value: &f64| (value - usual.value).abs();
             let values = spell.iter().filter_map(|index| values[*index]);
             Symptom {
                 of: self.row.of,
                 name: self.row.name.clone(),
+                topic: self.row.topic.clone(),
                 what,
                 start_ns: self.start(spell[0]),
                 end_ns: self.start(spell[spell.len() - 1] + 1).min(self.row.end),
@@ -219,6 +246,7 @@ fn together(own: &[Interval]) -> usize {
 /// What an interval says of a measure; nothing where it has too few requests for it.
 fn value(interval: &Interval, what: Measure, length: Nanos) -> Option<f64> {
     match what {
+        Measure::Lag => None,
         Measure::Rate => Some(interval.count as f64 / seconds(length)),
         _ if interval.count < ENOUGH => None,
         Measure::Errors => Some(interval.failed as f64 / interval.count as f64),
@@ -231,6 +259,7 @@ fn stands_out(value: f64, usual: f64, what: Measure) -> bool {
         Measure::Errors => value > usual + MORE_ERRORS && value > usual * TIMES_THE_ERRORS,
         Measure::P95 => value >= usual * SLOWER as f64 && value >= usual + SLOWER_BY as f64,
         Measure::Rate => usual > 0.0 && (value >= usual * TRAFFIC || value <= usual / TRAFFIC),
+        Measure::Lag => false,
     }
 }
 
@@ -261,7 +290,7 @@ mod tests {
                 load.timeline.note(second * SECOND + number, Some(took), failed);
             }
         }
-        TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default())
+        TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default(), &[])
     }
 
     const FINE: (Nanos, bool) = (10_000_000, false);
@@ -325,7 +354,7 @@ mod tests {
             let requests = if (30..40).contains(&second) { 100 } else { 50 };
             (0..requests).for_each(|_| load.timeline.note(second * SECOND, Some(1), false));
         }
-        let found = symptoms(&TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default()));
+        let found = symptoms(&TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default(), &[]));
         let [symptom] = &found[..] else { panic!("{found:?}") };
         assert_eq!((symptom.what, symptom.start_ns, symptom.worst), (Measure::Rate, 30 * SECOND, 100.0));
     }
@@ -341,7 +370,7 @@ mod tests {
             load
         };
         let loads = [("early".to_owned(), run(0, 40)), ("late".to_owned(), run(35, 60))];
-        let rows = TimelineRows::new(&loads, &Accounts::default());
+        let rows = TimelineRows::new(&loads, &Accounts::default(), &[]);
         assert_eq!(symptoms(&rows), []);
         assert!(rows.rows.iter().all(|row| row.requests.len() == 60 && row.p95_ns.len() == 60));
     }
@@ -357,7 +386,7 @@ mod tests {
                 load.timeline.note(second * SECOND + number, Some(took), is_bad && number % 5 == 0);
             }
         }
-        let found = symptoms(&TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default()));
+        let found = symptoms(&TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default(), &[]));
         let times: Vec<_> =
             found.iter().map(|one| (one.what, one.start_ns / SECOND, one.end_ns / SECOND)).collect();
         // The last interval says nothing of a rate: the load may have ended within it.
@@ -377,7 +406,7 @@ mod tests {
             let fails = |number| number == 0 && second % 3 != 1;
             (0..30).for_each(|number| load.timeline.note(second * SECOND, Some(1), fails(number)));
         }
-        let rows = TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default());
+        let rows = TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default(), &[]);
         assert_eq!(symptoms(&rows), []);
     }
 }

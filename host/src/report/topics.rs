@@ -7,6 +7,7 @@ use crate::model::{Model, Nanos};
 use crate::telemetry::console::Style;
 use crate::topic::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
 
+use super::rows::Numbers;
 use super::table::{Column, Page};
 use super::words::{about, count, number, time};
 
@@ -14,6 +15,15 @@ use super::words::{about, count, number, time};
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TopicRow {
     pub topic: String,
+    #[serde(flatten)]
+    pub numbers: TopicNumbers,
+    /// In the order of the topology.
+    pub groups: Vec<GroupRow>,
+}
+
+/// What became of the messages of one topic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct TopicNumbers {
     pub partitions: u32,
     /// Messages that it took.
     pub published: u64,
@@ -28,12 +38,10 @@ pub struct TopicRow {
     pub expired: u64,
     /// Messages that it keeps at the end.
     pub kept: u64,
-    /// In the order of the topology.
-    pub groups: Vec<GroupRow>,
 }
 
 /// The messages of one topic in one group.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct GroupRow {
     pub group: String,
     /// The service that consumes it.
@@ -67,6 +75,10 @@ pub struct GroupRow {
     pub age_p95_ns: Nanos,
     pub age_p99_ns: Nanos,
     pub age_max_ns: Nanos,
+    /// Deliveries that a worker had, each of one message or of a batch, from its beginning to its end. The
+    /// errors are those that failed, by the `error.type` of their spans: `retry`, `reject`, or what ended
+    /// the guest.
+    pub processing: Numbers,
 }
 
 /// Those that had a message, in the order of the topology. `duration` is that of the run.
@@ -76,7 +88,8 @@ pub fn rows(model: &Model, accounts: Vec<TopicAccount>, duration: Nanos) -> Vec<
     let group = |GroupAccount { group, service, counts, lag }: GroupAccount| {
         let GroupCounts { delivered, redelivered, done, late, rejected, exhausted, dead_letters, .. } =
             counts;
-        let GroupCounts { missed, revoked, rebalances, largest_lag, lag_at_end, ages, .. } = counts;
+        let GroupCounts { missed, revoked, rebalances, largest_lag, lag_at_end, ages, processed, .. } =
+            counts;
         let ages = ages.unwrap_or_default();
         GroupRow {
             group,
@@ -99,25 +112,27 @@ pub fn rows(model: &Model, accounts: Vec<TopicAccount>, duration: Nanos) -> Vec<
             age_p95_ns: ages.quantile(0.95),
             age_p99_ns: ages.quantile(0.99),
             age_max_ns: ages.longest,
+            processing: processed.map(|tally| Numbers::new(&tally, duration)).unwrap_or_default(),
         }
     };
     let row = |TopicAccount { name, partitions, counts, kept, groups }: TopicAccount| {
         let TopicCounts { published, late, bytes, refused, dropped, expired } = counts;
+        let rate = rate(published - late);
         TopicRow {
             topic: name,
-            partitions,
-            published,
-            rate: rate(published - late),
-            bytes,
-            refused,
-            dropped,
-            expired,
-            kept,
+            numbers: TopicNumbers { partitions, published, rate, bytes, refused, dropped, expired, kept },
             groups: groups.into_iter().map(group).collect(),
         }
     };
     let has_any = |account: &TopicAccount| account.counts.published + account.counts.refused > 0;
     accounts.into_iter().filter(has_any).map(row).collect()
+}
+
+impl TopicNumbers {
+    /// What goes wrong, and what is published most.
+    const fn weight(&self) -> (u64, u64) {
+        (self.refused + self.dropped, self.published)
+    }
 }
 
 /// A group, and its topic.
@@ -137,12 +152,15 @@ pub fn write(text: &mut String, style: Style, topics: &[TopicRow], are_few: bool
     let mut page = Page { text, style, left_out: Vec::new() };
     let mut columns: Vec<Column<'_, TopicRow>> = vec![
         ("topic", Box::new(|row| row.topic.clone())),
-        ("partitions", Box::new(|row| count(row.partitions.into()))),
-        ("published", Box::new(|row| count(row.published))),
-        ("rate/s", Box::new(|row| number(row.rate))),
+        ("partitions", Box::new(|row| count(row.numbers.partitions.into()))),
+        ("published", Box::new(|row| count(row.numbers.published))),
+        ("rate/s", Box::new(|row| number(row.numbers.rate))),
     ];
-    let happened: [Counted<TopicRow>; 3] =
-        [("refused", |row| row.refused), ("dropped", |row| row.dropped), ("expired", |row| row.expired)];
+    let happened: [Counted<TopicRow>; 3] = [
+        ("refused", |row| row.numbers.refused),
+        ("dropped", |row| row.numbers.dropped),
+        ("expired", |row| row.numbers.expired),
+    ];
     for (head, of) in happened.into_iter().filter(|(_, of)| topics.iter().any(|row| of(row) > 0)) {
         columns.push((head, Box::new(move |row| count(of(row)))));
     }
@@ -151,7 +169,7 @@ pub fn write(text: &mut String, style: Style, topics: &[TopicRow], are_few: bool
     if !page.text.ends_with("\n\n") {
         page.text.push('\n');
     }
-    page.table("topic", topics, |row| (row.refused + row.dropped, row.published), 1, &columns);
+    page.table("topic", topics, |row| row.numbers.weight(), 1, &columns);
     let groups: Vec<OfGroup<'_>> =
         topics.iter().flat_map(|topic| topic.groups.iter().map(move |group| (topic, group))).collect();
     if !groups.is_empty() {

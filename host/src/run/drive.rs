@@ -217,7 +217,7 @@ impl Drive<'_> {
     fn requests_end(&self, takes_time: bool) {
         let host = self.bus.host();
         self.bus.stats().requests_end(self.sched.now());
-        host.topics.requests_end(takes_time);
+        host.topics.requests_end(takes_time, self.sched.now());
         host.databases.requests_end();
         host.caches.requests_end();
     }

@@ -57,7 +57,7 @@ pub fn host(
         permits: Cell::new(model.workers()),
         databases: Databases::new(model, sched, opened),
         caches: Caches::new(model),
-        topics: Topics::new(model),
+        topics: Topics::new(model, sched.now()),
         outbound: OnceCell::new(),
     })
 }

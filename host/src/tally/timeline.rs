@@ -5,7 +5,11 @@
 //! ([`Sketch`]): a sketch of one interval takes some hundred bytes, so that each
 //! service can have a timeline.
 
+mod levels;
+
 use crate::model::Nanos;
+
+pub use levels::Levels;
 
 /// Intervals that a timeline has at most.
 pub const INTERVALS: usize = 120;

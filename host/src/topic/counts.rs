@@ -1,7 +1,11 @@
 //! What is counted of topics and groups in one world: numbers that can be added to those of another.
 
+use std::borrow::Cow;
+
 use crate::model::{Nanos, ServiceId};
 use crate::tally::Tally;
+
+use super::timeline::GroupTimeline;
 
 /// What became of the messages of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,12 +48,23 @@ pub struct GroupCounts {
     pub lag_at_end: Option<u64>,
     /// From the instant at which a message was published until it was done: nanoseconds.
     pub ages: Option<Box<Tally>>,
+    /// Deliveries that a worker had, with what it took it and the `error.type` of those that failed.
+    pub processed: Option<Box<Tally>>,
+    pub timeline: GroupTimeline,
 }
 
 impl GroupCounts {
     /// A message is done that was published this long ago.
     pub fn note_age(&mut self, age: Nanos) {
         self.ages.get_or_insert_with(|| Box::new(Tally::coarse())).note(age, None);
+    }
+
+    /// A worker had a delivery from this instant on, until now.
+    pub fn note_processed(&mut self, begun: Nanos, now: Nanos, error: Option<&'static str>) {
+        let is_late = self.timeline.is_late(begun);
+        let processed = self.processed.get_or_insert_with(|| Box::new(Tally::coarse()));
+        processed.note(now.saturating_sub(begun), error.map(Cow::Borrowed));
+        processed.late += u64::from(is_late);
     }
 }
 
@@ -114,5 +129,9 @@ impl GroupCounts {
         if let Some(ages) = &other.ages {
             self.ages.get_or_insert_with(|| Box::new(Tally::coarse())).merge(ages);
         }
+        if let Some(processed) = &other.processed {
+            self.processed.get_or_insert_with(|| Box::new(Tally::coarse())).merge(processed);
+        }
+        self.timeline.merge(&other.timeline);
     }
 }

@@ -16,6 +16,7 @@ use crate::rng::Key;
 
 use super::counts::{GroupAccount, GroupCounts};
 use super::log::Log;
+use super::timeline::GroupTimeline;
 use super::{Fate, Message, Record};
 
 pub use absence::Absence;
@@ -148,8 +149,9 @@ pub enum Settled {
 }
 
 impl Group {
-    /// A group without members, at the beginning of a topic with this number of partitions.
-    pub fn new(settings: &model::Subscription, partitions: u32) -> Self {
+    /// A group without members, at the beginning of a topic with this number of partitions, in a run that
+    /// begins at `start`.
+    pub fn new(settings: &model::Subscription, partitions: u32, start: Nanos) -> Self {
         Self {
             settings: settings.clone(),
             cursors: vec![Cursor::default(); partitions as usize],
@@ -162,7 +164,7 @@ impl Group {
             holds: Vec::new(),
             kept: vec![Vec::new(); partitions as usize],
             last_by: None,
-            counts: GroupCounts::default(),
+            counts: GroupCounts { timeline: GroupTimeline::new(start), ..GroupCounts::default() },
         }
     }
 
@@ -194,7 +196,8 @@ impl Group {
     }
 
     /// No more requests are made. How far it lags behind then is told if they were made over some time.
-    pub(super) fn requests_end(&mut self, is_lag_told: bool) {
+    pub(super) fn requests_end(&mut self, is_lag_told: bool, now: Nanos) {
+        self.counts.timeline.requests_end(now);
         if is_lag_told {
             self.counts.lag_at_end.get_or_insert(self.lag);
         }
@@ -202,17 +205,18 @@ impl Group {
     }
 
     /// A partition has grown to this end.
-    pub(super) fn grew(&mut self, partition: u32, end: u64) {
+    pub(super) fn grew(&mut self, partition: u32, end: u64, now: Nanos) {
         let cursor = &mut self.cursors[partition as usize];
         self.lag += end - cursor.end;
         cursor.end = end;
         self.counts.largest_lag = self.counts.largest_lag.max(self.lag);
+        self.counts.timeline.lags(self.lag, now);
     }
 
     /// What it does next with a partition.
     pub(super) fn next(&mut self, log: &Log, partition: u32, now: Nanos) -> Next {
         self.expire(now);
-        self.skip(log, partition);
+        self.skip(log, partition, now);
         let cursor = self.cursors[partition as usize];
         if cursor.busy.is_some() || cursor.next == cursor.end || self.members.is_empty() {
             return Next::Idle;
@@ -252,7 +256,7 @@ impl Group {
     }
 
     /// Passes over what is no longer kept, and what was lost.
-    fn skip(&mut self, log: &Log, partition: u32) {
+    fn skip(&mut self, log: &Log, partition: u32, now: Nanos) {
         let (oldest, end) = log.range(partition);
         let cursor = &mut self.cursors[partition as usize];
         let is_lost = |offset| log.get(partition, offset).is_some_and(Record::is_lost);
@@ -267,8 +271,14 @@ impl Group {
         while is_lost(next) {
             next += 1;
         }
+        let timeline = &mut self.counts.timeline;
+        for offset in cursor.next..next {
+            // Of what is no longer kept nobody knows when it was published.
+            timeline.failed(log.get(partition, offset).map_or(now, |record| record.published));
+        }
         self.counts.missed += next - cursor.next;
         self.lag -= next - cursor.next;
+        timeline.lags(self.lag, now);
         *cursor = Cursor { next, end, ..Cursor::default() };
     }
 
@@ -362,12 +372,24 @@ impl Group {
             }
         };
         self.lag -= count;
+        for published in delivery.records.iter().map(|record| record.published) {
+            match is_failed {
+                true => counts.timeline.failed(published),
+                false => counts.timeline.done(published, now),
+            }
+        }
+        counts.timeline.lags(self.lag, now);
         let (next, end) = (delivery.first + count, cursor.end);
         *cursor = Cursor { next, end, ..Cursor::default() };
         if let Some(last) = delivery.records.last() {
             self.forget(delivery.partition, last.published);
         }
         if is_failed { Settled::GivenUp } else { Settled::Done }
+    }
+
+    /// A worker had a delivery from `begun` until now; `error` is its `error.type`, if it failed.
+    pub fn processed(&mut self, begun: Nanos, now: Nanos, error: Option<&'static str>) {
+        self.counts.note_processed(begun, now, error);
     }
 
     /// A message that was given up has become a dead letter.

@@ -4,6 +4,7 @@
 //! anew; read the difference before committing it.
 
 mod interval;
+mod lag;
 mod timeline;
 
 use std::path::{Path, PathBuf};

@@ -306,8 +306,9 @@ impl CalleeSide {
     }
 
     fn measure_messages(&self, parcel: &Parcel<'_>, error: Option<&'static str>, begun: Nanos) {
-        let Some(metrics) = &self.host.metrics else { return };
         let Parcel { group, delivery, visit, replica, .. } = parcel;
+        self.host.topics.groups()[*group].borrow_mut().processed(begun, self.now(), error);
+        let Some(metrics) = &self.host.metrics else { return };
         let attributes = || {
             let error = error.map(|error| KeyValue::new(attribute::ERROR_TYPE, error));
             self.host.topics.consumer(*group).attributes.iter().cloned().chain(error).collect()

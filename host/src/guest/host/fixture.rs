@@ -44,7 +44,7 @@ pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<
         permits: Cell::new(1),
         databases: Databases::default(),
         caches: caches(),
-        topics: Topics::of(&[topic()], &[], 3),
+        topics: Topics::of(&[topic()], &[], 3, 0),
         outbound: OnceCell::new(),
     })
 }

@@ -74,7 +74,8 @@ struct Pair {
 
 impl Pair {
     fn new(topic: &model::Topic, subscription: &model::Subscription) -> Self {
-        Self { log: Log::new(topic, &Rc::default()), group: Group::new(subscription, topic.partitions) }
+        let group = Group::new(subscription, topic.partitions, 0);
+        Self { log: Log::new(topic, &Rc::default()), group }
     }
 
     fn of_one_partition() -> Self {
@@ -86,7 +87,7 @@ impl Pair {
     fn publish(&mut self, partition: u32, body: &str, now: Nanos) -> Result<u64, Full> {
         let done = self.group.next_offset(partition);
         let offset = self.log.append(partition, record(body, now), || Some(done), now)?;
-        self.group.grew(partition, offset + 1);
+        self.group.grew(partition, offset + 1, now);
         Ok(offset)
     }
 
@@ -330,7 +331,7 @@ fn what_keeps_a_partition_is_known_from_when_its_member_is_away_also_while_a_del
 fn publish_struck(pair: &mut Pair, body: &str, now: Nanos, fate: Fate) {
     let record = Record { fate: Some(Rc::new(fate)), ..record(body, now) };
     let offset = pair.log.append(0, record, || Some(0), now).unwrap();
-    pair.group.grew(0, offset + 1);
+    pair.group.grew(0, offset + 1, now);
 }
 
 #[test]
