@@ -10,8 +10,9 @@
 //! - `gather` folds the spans of a run into what is kept of them, `trace` measures one trace,
 //!   `witness` adds what their clients saw of them: the wait before the first span, the answer;
 //! - `matching` and `shift` lay two runs side by side, `largest` shows one trace;
-//! - `text` says it to a person, in the tables of `table`.
+//! - `text` says it to a person, in the tables of `table`, `behind` what stands behind services.
 
+mod behind;
 mod gather;
 mod largest;
 mod matching;
@@ -29,7 +30,9 @@ use serde::Serialize;
 
 use crate::error::{Refused, Warnings};
 use crate::model::Nanos;
-use crate::report::{Numbers, Report, ServiceRow};
+use crate::report::{
+    CacheRow, GroupRow, JobRow, Numbers, PoolRow, Report, ServiceRow, StatementRow, TopicNumbers,
+};
 use crate::run::{Intent, Options, Plan, RunError, RunEvent, RunOutcome};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
@@ -85,6 +88,25 @@ pub struct Difference {
     pub services: Vec<Shift<ServiceRow>>,
     /// Calls between services, as the caller sees them.
     pub links: Vec<Shift<Numbers>>,
+    /// What became of the messages of topics. Not there if no topic took one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<Shift<TopicNumbers>>,
+    /// The messages of topics in groups. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Shift<GroupRow>>,
+    /// Runs of jobs. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Shift<JobRow>>,
+    /// Statements by database and summary. Of each run those are there that its report has: the 20 of a
+    /// database that took the most time together. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Shift<StatementRow>>,
+    /// What requests met at pools of connections. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Shift<PoolRow>>,
+    /// What was asked of caches. Not there if none was asked for anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Shift<CacheRow>>,
     /// Own time by service and name of spans.
     pub spans: Vec<Shift<Spans>>,
     /// The trace that changed most.
@@ -163,6 +185,12 @@ impl Comparison {
             routes: shift::routes(reports.0, reports.1),
             services: shift::services(reports.0, reports.1),
             links: shift::links(reports.0, reports.1),
+            topics: shift::topics(reports.0, reports.1),
+            groups: shift::groups(reports.0, reports.1),
+            jobs: shift::jobs(reports.0, reports.1),
+            statements: shift::statements(reports.0, reports.1),
+            pools: shift::pools(reports.0, reports.1),
+            caches: shift::caches(reports.0, reports.1),
             spans: shift::spans(&before.kept, &after.kept),
             largest,
         };
@@ -232,6 +260,12 @@ impl Difference {
             || rows.into_iter().any(|shift| shift.is_changed())
             || self.services.iter().any(|shift| shift.is_changed())
             || self.spans.iter().any(|shift| shift.is_changed())
+            || self.topics.iter().any(|shift| shift.is_changed())
+            || self.groups.iter().any(|shift| shift.is_changed())
+            || self.jobs.iter().any(|shift| shift.is_changed())
+            || self.statements.iter().any(|shift| shift.is_changed())
+            || self.pools.iter().any(|shift| shift.is_changed())
+            || self.caches.iter().any(|shift| shift.is_changed())
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Summary {
     pub start: Nanos,
     /// From the start to the end of its root, or to what its client saw as the end.
     pub took: Nanos,
+    /// From the start to the end of its last span, or of its root if that is later.
+    pub lasted: Nanos,
     /// From the start to that of its root: what its request waited for a worker, and in its client.
     pub waited: Nanos,
     /// The same for two traces whose spans are the same, times counted from the start, and
@@ -127,6 +129,7 @@ impl Gather {
         if let Some(known) = self.run.traces.get_mut(&id) {
             known.print = known.print.wrapping_add(piece.print(known.start));
             known.spans += 1;
+            known.lasted = known.lasted.max(piece.end.saturating_sub(known.start));
             self.run.late += 1;
             return;
         }
@@ -215,6 +218,7 @@ fn summary(pieces: &[Piece]) -> Option<Summary> {
     Some(Summary {
         start: root.start,
         took: root.end - root.start,
+        lasted: pieces.iter().map(|piece| piece.end).fold(root.end, Nanos::max) - root.start,
         waited: 0,
         print: pieces.iter().fold(0, print),
         root: root.series,

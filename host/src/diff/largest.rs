@@ -58,6 +58,8 @@ pub struct Whole {
     pub duration_ns: Nanos,
     /// The first part of it, before the root begins: in the client, and for a worker.
     pub waited_ns: Nanos,
+    /// From that instant until its last span ended: what messages led to, nobody waits for.
+    pub lasted_ns: Nanos,
     pub failed: bool,
 }
 
@@ -172,9 +174,10 @@ impl Largest {
 
 impl Whole {
     fn of(summary: Option<Summary>) -> Self {
-        summary.map_or_else(Self::default, |Summary { took, waited, failed, .. }| Self {
+        summary.map_or_else(Self::default, |Summary { took, waited, lasted, failed, .. }| Self {
             duration_ns: took,
             waited_ns: waited,
+            lasted_ns: lasted,
             failed,
         })
     }

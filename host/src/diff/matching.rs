@@ -26,6 +26,11 @@ pub struct Traces {
     pub slower: Changed,
     /// Of those, the ones that take less time, and by how much.
     pub faster: Changed,
+    /// Of the differing that take the same time, the ones whose last span ends later after the change, and by
+    /// how much: of messages that they led to, and others that nobody waits for.
+    pub longer: Changed,
+    /// Of the differing that take the same time, the ones whose last span ends earlier, and by how much.
+    pub shorter: Changed,
     /// Of those, the ones that fail after the change and did not before, and the other way round.
     pub newly_failed: u64,
     pub newly_succeeded: u64,
@@ -50,7 +55,7 @@ pub struct Changed {
 #[derive(Clone, Debug, Default)]
 pub struct Matched {
     pub traces: Traces,
-    /// The trace that changed most: its outcome, else the time it took.
+    /// The trace that changed most: its outcome, else the time it took, else when its last span ended.
     pub largest: Option<TraceId>,
 }
 
@@ -69,6 +74,7 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
         ..Traces::default()
     };
     let (mut slower, mut faster) = (Tally::default(), Tally::default());
+    let (mut longer, mut shorter) = (Tally::default(), Tally::default());
     let mut largest: Option<(Weight, TraceId)> = None;
     for (id, one) in &before.traces {
         let Some(other) = after.traces.get(id) else {
@@ -92,6 +98,10 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
             slower.note(other.took - one.took, None);
         } else if other.took < one.took {
             faster.note(one.took - other.took, None);
+        } else if other.lasted > one.lasted {
+            longer.note(other.lasted - one.lasted, None);
+        } else if other.lasted < one.lasted {
+            shorter.note(one.lasted - other.lasted, None);
         }
         let weight = weight(one, other);
         if largest.is_none_or(|(heaviest, heaviest_id)| (weight, *id) > (heaviest, heaviest_id)) {
@@ -101,16 +111,18 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
     let alone = if before.unmatched > 0 { &mut traces.unmatched } else { &mut traces.only_after };
     *alone += after.traces.len() as u64 - traces.matched;
     (traces.slower, traces.faster) = (changed(&slower), changed(&faster));
+    (traces.longer, traces.shorter) = (changed(&longer), changed(&shorter));
     Matched { traces, largest: largest.map(|(_, id)| id) }
 }
 
 /// By what a trace is the one that changed most. Of those that changed alike, the first.
-type Weight = (bool, bool, Nanos, std::cmp::Reverse<Nanos>);
+type Weight = (bool, bool, Nanos, Nanos, std::cmp::Reverse<Nanos>);
 
 fn weight(before: &Summary, after: &Summary) -> Weight {
     let turned = before.failed != after.failed;
     let sent = before.sent && after.sent;
-    (turned, sent, before.took.abs_diff(after.took), std::cmp::Reverse(before.start))
+    let (took, lasted) = (before.took.abs_diff(after.took), before.lasted.abs_diff(after.lasted));
+    (turned, sent, took, lasted, std::cmp::Reverse(before.start))
 }
 
 fn changed(tally: &Tally) -> Changed {
@@ -128,7 +140,18 @@ mod tests {
             let id = TraceId(NonZeroU128::new(id).expect("not zero"));
             (
                 id,
-                Summary { start, took, waited: 0, print, root: 0, spans: 1, requests: 1, sent: true, failed },
+                Summary {
+                    start,
+                    took,
+                    lasted: took,
+                    waited: 0,
+                    print,
+                    root: 0,
+                    spans: 1,
+                    requests: 1,
+                    sent: true,
+                    failed,
+                },
             )
         };
         Gathered { traces: traces.iter().map(one).collect(), ..Gathered::default() }

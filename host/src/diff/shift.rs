@@ -1,4 +1,7 @@
-//! By how much the numbers of two runs differ: of loads, routes, services, links, spans.
+//! By how much the numbers of two runs differ: of loads, routes, services, links, spans; `behind` has those
+//! of what stands behind services.
+
+mod behind;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,12 +15,17 @@ use crate::report::{Numbers, Report, ServiceRow};
 
 use super::gather::{Gathered, Series};
 
+pub use behind::{caches, groups, jobs, pools, statements, topics};
+
 /// What was counted of something in both runs; null where a run did not have it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Shift<T> {
-    /// The service; of a load its name, of a link the caller.
+    /// The service; of a load, a topic, a group and a cache its name, of a link the caller, of a statement
+    /// the database.
     pub of: String,
-    /// A route, the name of spans (of calls with the callee), or the callee; null of a load and a service.
+    /// A route, the name of spans (of calls with the callee), or the callee; of a group its topic, of a job
+    /// its name, of a pool the database, of a statement its summary. Null of a load, a service, a topic and a
+    /// cache.
     pub name: Option<String>,
     pub before: Option<T>,
     pub after: Option<T>,
@@ -36,33 +44,42 @@ pub struct Spans {
     pub own_per_trace_ns: Nanos,
 }
 
-/// What a load, a route, a service or a link says of its requests.
+/// What a report counts of something.
 pub trait Counted {
-    fn numbers(&self) -> &Numbers;
-
     /// Whether both runs say the same.
     fn same(&self, other: &Self) -> bool;
+
+    /// By what rows are in order, by how much it differs: failures first, then what adds up.
+    fn rank(&self) -> Rank;
 }
 
-impl Counted for Numbers {
-    fn numbers(&self) -> &Numbers {
-        self
-    }
+/// See [`Counted::rank`].
+pub type Rank = [u128; 3];
 
+impl Counted for Numbers {
     fn same(&self, other: &Self) -> bool {
         // The rate also depends on when the last request of the run ended, whosever it was.
         Self { rate: 0.0, ..self.clone() } == Self { rate: 0.0, ..other.clone() }
     }
+
+    fn rank(&self) -> Rank {
+        [self.errors.into(), total(self.mean_ns, self.count), 0]
+    }
+}
+
+/// What this many take together, each of them this on average.
+fn total(mean: Nanos, count: u64) -> u128 {
+    u128::from(mean) * u128::from(count)
 }
 
 impl Counted for ServiceRow {
-    fn numbers(&self) -> &Numbers {
-        &self.numbers
-    }
-
     fn same(&self, other: &Self) -> bool {
         let workers = |row: &Self| (row.replicas, row.workers, row.busy_ns, row.waited, row.wait_mean_ns);
         self.numbers.same(&other.numbers) && workers(self) == workers(other)
+    }
+
+    fn rank(&self) -> Rank {
+        self.numbers.rank()
     }
 }
 
@@ -74,18 +91,18 @@ impl<T: Counted> Shift<T> {
         }
     }
 
+    /// What changed most comes first: failures before time, time as it adds up.
+    fn impact(&self) -> (bool, Rank) {
+        let rank = |side: &Option<T>| side.as_ref().map(T::rank).unwrap_or_default();
+        let (before, after) = (rank(&self.before), rank(&self.after));
+        (self.is_changed(), std::array::from_fn(|part| before[part].abs_diff(after[part])))
+    }
+}
+
+impl Shift<Numbers> {
     /// The numbers before and after; none are all zeros.
     pub fn numbers(&self) -> [Numbers; 2] {
-        let numbers = |side: &Option<T>| side.as_ref().map(|side| side.numbers().clone()).unwrap_or_default();
-        [numbers(&self.before), numbers(&self.after)]
-    }
-
-    /// What changed most comes first: failures before time, time as it adds up.
-    fn impact(&self) -> (bool, u64, u128) {
-        let [before, after] = self.numbers();
-        let total = |numbers: &Numbers| u128::from(numbers.mean_ns) * u128::from(numbers.count);
-        let time = total(&before).abs_diff(total(&after));
-        (self.is_changed(), before.errors.abs_diff(after.errors), time)
+        [&self.before, &self.after].map(|side| side.clone().unwrap_or_default())
     }
 }
 

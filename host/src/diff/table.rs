@@ -7,11 +7,14 @@ use crate::model::Nanos;
 use crate::report::grid::{Grid, Kind};
 use crate::report::words::{counted, time};
 
-use crate::error::INFALLIBLE;
+use crate::error::{INFALLIBLE, wrap};
 use crate::telemetry::console::Style;
 
 /// Rows that a person sees; the JSON has all.
 const ROWS: usize = 12;
+
+/// Columns before further lines of what a table leaves out.
+const INDENT: usize = 3;
 
 /// A table whose rows come in the order of how much they changed.
 pub struct Table {
@@ -20,7 +23,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub fn new<'a>(header: impl IntoIterator<Item = &'a str>) -> Self {
         let kinds = header.into_iter().enumerate().map(|(index, head)| match (index, head) {
             (0, _) => (head, Kind::Name),
             (_, "of type") => (head, Kind::Text),
@@ -30,7 +33,7 @@ impl Table {
     }
 
     /// Adds a row, or counts it, once there are enough.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows += 1;
         if self.rows <= ROWS {
             self.grid.row(cells);
@@ -56,7 +59,10 @@ impl Table {
             rest.push(format!("{} unchanged", several(unchanged, what)));
         }
         if !rest.is_empty() {
-            writeln!(text, " … {}", rest.join(", ")).expect(INFALLIBLE);
+            let said = wrap(&format!("… {}", rest.join(", ")), style.columns().saturating_sub(INDENT));
+            for (number, line) in said.lines().enumerate() {
+                writeln!(text, "{:1$}{line}", "", if number == 0 { 1 } else { INDENT }).expect(INFALLIBLE);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::largest::Largest;
 use super::matching::{Changed, Traces};
 use super::shift::{Shift, Spans};
 use super::table::{Table, arrow, by, signed, two_lines};
-use super::{Difference, Side};
+use super::{Difference, Side, behind};
 
 impl Difference {
     /// All of it, with the trace drawn in this style. Its colours are the only escapes in it.
@@ -38,6 +38,7 @@ impl Difference {
         requests(&mut text, ["route", "route"], &self.routes, style);
         workers(&mut text, &self.services, style);
         failed_calls(&mut text, &self.links, style);
+        behind::write(&mut text, self, style);
         own_times(&mut text, &self.spans, style);
         text
     }
@@ -49,7 +50,11 @@ impl Difference {
         let noticed = self.loads.iter().chain(&self.routes).find(|shift| shift.is_changed());
         let answer = match noticed {
             None if !self.differs => "no difference".to_owned(),
-            None => "no request is answered differently".to_owned(),
+            None => {
+                let group = self.groups.iter().find(|shift| shift.is_changed());
+                let said = group.map_or_else(String::new, |shift| format!("; {}", behind::sentence(shift)));
+                format!("no request is answered differently{said}")
+            }
             Some(shift) => sentence(shift),
         };
         writeln!(text, "{capital}{}: {answer}.", letters.as_str()).expect(INFALLIBLE);
@@ -96,6 +101,8 @@ impl Traces {
         writeln!(text, "{verdict}").expect(INFALLIBLE);
         way(text, &self.slower, "slower");
         way(text, &self.faster, "faster");
+        way(text, &self.longer, "take as long, with a last span that ends later");
+        way(text, &self.shorter, "take as long, with a last span that ends earlier");
         let counts = [
             (self.newly_failed, "fail after the change and did not before"),
             (self.newly_succeeded, "failed before the change and no longer do"),
@@ -114,6 +121,7 @@ impl Traces {
     }
 }
 
+/// How many traces, in which way, and by how much.
 fn way(text: &mut String, way: &Changed, word: &str) {
     let (number, half, most) = (count(way.count), time(way.p50_ns), time(way.max_ns));
     match way.count {
@@ -229,7 +237,7 @@ fn own_times(text: &mut String, shifts: &[Shift<Spans>], style: Style) {
     let (changed, same): (Vec<_>, Vec<_>) = shifts
         .iter()
         .partition(|shift| shift.per_trace() != 0 || shift.before.is_none() || shift.after.is_none());
-    let mut table = Table::new(["own time of", "spans", "each", "for each trace", "share"]);
+    let mut table = Table::new(["own time of", "count", "each", "per trace", "share"]);
     let none = Spans::default();
     for shift in &changed {
         let side = |side: &Option<Spans>| side.clone().unwrap_or_else(|| none.clone());
@@ -270,6 +278,12 @@ impl Largest {
         let fits = line.chars().count() <= style.columns();
         let line = if fits { line } else { format!("{head}\n  {name}  {said}") };
         writeln!(text, "\n{line}").expect(INFALLIBLE);
+        let lasted = [self.before.lasted_ns, self.after.lasted_ns];
+        if lasted != [before, after] && lasted[0] != lasted[1] {
+            let both = arrow(time(lasted[0]), time(lasted[1]));
+            writeln!(text, "{both} ({}) until its last span ended", signed(lasted[0], lasted[1]))
+                .expect(INFALLIBLE);
+        }
         let waited = [self.before.waited_ns, self.after.waited_ns];
         if waited != [0, 0] {
             let both = arrow(time(waited[0]), time(waited[1]));

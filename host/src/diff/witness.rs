@@ -29,6 +29,7 @@ impl Gathered {
                 None if self.traces.len() < MAX_TRACES => Summary {
                     start: request.due,
                     took: 0,
+                    lasted: 0,
                     waited: 0,
                     print: 0,
                     root: NO_ROOT,
@@ -76,12 +77,14 @@ impl Gathered {
         }
         let ended = request.end.map(|end| request.due.saturating_add(end.took));
         let so_far = summary.start.saturating_add(summary.took);
+        let last = summary.start.saturating_add(summary.lasted);
         // A client may send several requests in one trace: it ends with the last of them.
         let end =
             if summary.requests == 0 { ended.unwrap_or(so_far) } else { ended.unwrap_or(0).max(so_far) };
         summary.start = summary.start.min(request.due);
         summary.waited += waited;
         summary.took = end.saturating_sub(summary.start);
+        summary.lasted = last.max(end).saturating_sub(summary.start);
         summary.failed = request.error().is_some() || summary.requests > 0 && summary.failed;
         summary.requests += 1;
         summary.sent |= request.is_sent;
@@ -125,6 +128,7 @@ mod tests {
             let summary = Summary {
                 start: 103,
                 took: 5,
+                lasted: 5,
                 waited: 0,
                 print: 1,
                 root: NO_ROOT,

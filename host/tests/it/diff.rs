@@ -3,6 +3,8 @@
 //! `BLESS=1 cargo test --test it diff::` writes the golden files and the schema anew;
 //! read the difference before committing it.
 
+mod behind;
+
 use std::path::{Path, PathBuf};
 
 use crate::support;
