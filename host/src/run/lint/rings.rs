@@ -18,6 +18,9 @@ const STEPS_AT_MOST: usize = 2_000_000;
 /// for nothing.
 const FOLLOWED_AT_MOST: usize = 1_000;
 
+/// Of more messages for each one it is not said how many they are.
+const A_GREAT_MANY: f64 = 1e6;
+
 /// Rings that a message about several shows.
 const TOGETHER_AT_MOST: usize = 3;
 
@@ -79,32 +82,33 @@ impl<'f> Rings<'f> {
         }
         for start in 0..flow.run.model.topics.len() {
             let back = leads_to(flow, &above, start);
-            let Some(fewer) = rings.search(flow, start, &back, &mut left) else {
-                rings.is_cut_off = true;
-                break;
-            };
-            if fewer.len() > 1 && !rings.nodes.contains(&start) {
+            let mut fewer = Vec::new();
+            rings.is_cut_off = rings.search(flow, (start, &back), &mut left, &mut fewer).is_none();
+            // One alone has been looked at, unless there are others that were not found.
+            let are_several = fewer.len() > 1 || rings.is_cut_off && !fewer.is_empty();
+            if are_several && !rings.nodes.contains(&start) {
                 let factor = returns(flow, start, &back);
                 if factor >= 1.0 - ROUNDING {
                     rings.nodes.extend(fewer.iter().flatten().map(|(node, _)| *node));
                     rings.together.push(Together { rings: fewer, factor });
                 }
             }
+            if rings.is_cut_off {
+                break;
+            }
         }
         rings
     }
 
-    /// Adds the rings of `start` that go by no topic before it, and returns some of those in which messages
-    /// become fewer. `back` are the nodes from which it can be reached so. None: they are too many to be
-    /// found.
+    /// Adds the rings of `start` that go by no topic before it, and to `fewer` some of those in which messages
+    /// become fewer. `back` are the nodes from which it can be reached so. None: they are too many to be found.
     fn search(
         &mut self,
         flow: &'f Flow<'_>,
-        start: usize,
-        back: &BTreeSet<usize>,
+        (start, back): (usize, &BTreeSet<usize>),
         left: &mut usize,
-    ) -> Option<Vec<Ring<'f>>> {
-        let mut fewer = Vec::new();
+        fewer: &mut Vec<Ring<'f>>,
+    ) -> Option<()> {
         // The nodes on the way, and the next edge of each. No recursion: ways may be long.
         let mut way: Vec<(usize, usize)> = vec![(start, 0)];
         let mut on_way: BTreeSet<usize> = [start].into();
@@ -123,7 +127,7 @@ impl<'f> Rings<'f> {
                 way.push((edge.to, 0));
             }
         }
-        Some(fewer)
+        Some(())
     }
 
     /// Keeps a ring that nothing ends but bounds; another one is returned, if it has any messages.
@@ -181,7 +185,7 @@ fn returns(flow: &Flow<'_>, start: usize, back: &BTreeSet<usize>) -> f64 {
             }
         }
         at = next;
-        if at.values().sum::<f64>() < ROUNDING {
+        if at.values().sum::<f64>() < ROUNDING || returned > A_GREAT_MANY {
             break;
         }
     }
@@ -208,9 +212,9 @@ fn growth(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
 fn growth_of(flow: &Flow<'_>, Together { rings, factor }: &Together<'_>) -> Problem {
     let first = &flow.run.model.topics[rings[0][0].0].name;
     let ways: Vec<_> = rings.iter().map(|ring| steps(flow, ring)).collect();
+    let led = if *factor > A_GREAT_MANY { "a great many".to_owned() } else { number(*factor) };
     let message = format!(
-        "messages go round by several ways, and each leads to {} further messages of {} by all of them: {}",
-        number(*factor),
+        "messages go round by several ways, and each leads to {led} further messages of {} by all of them: {}",
         quote(first),
         ways.join("; ")
     );

@@ -225,6 +225,31 @@ fn rings_that_become_fewer_alone_are_named_if_they_do_not_together() {
     assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
 }
 
+/// Each of 25 topics leads to all: nobody can name all orders of them.
+#[test]
+fn rings_that_are_too_many_to_be_found_are_told_by_what_they_do_together() {
+    let topology = |share: &str| {
+        let names: Vec<_> = (0..25).map(|number| format!("t{number}")).collect();
+        let all: Vec<_> = names.iter().map(|name| format!("{share} {name}")).collect();
+        let publish = all.join(", ");
+        let consumer = |name: &String| {
+            format!(
+                "[services.to-{name}]\nguest = \"service\"\n\
+                 config.go = {{ topic = \"{name}\", publish = \"{publish}\" }}\n\
+                 [topics.{name}]\n[[subscriptions]]\ntopic = \"{name}\"\nservice = \"to-{name}\"\n"
+            )
+        };
+        let consumers: String = names.iter().map(consumer).collect();
+        Topology::new("dense", format!("[topology]\nname = \"dense\"\n{consumers}"))
+    };
+    said(
+        &check(&topology("5%"), &[]),
+        &["messages go round by several ways, and each leads to a great many"],
+    );
+    let checked = check(&topology("3%"), &[]);
+    assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
+}
+
 #[test]
 fn dead_letters_and_messages_make_a_ring_together() {
     let mailer = "config.mail = { topic = \"order-events\", errors = 1.0 }\n\
