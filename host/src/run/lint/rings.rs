@@ -100,8 +100,9 @@ impl<'f> Rings<'f> {
         rings
     }
 
-    /// Adds the rings of `start` that go by no topic before it, and to `fewer` some of those in which messages
-    /// become fewer. `back` are the nodes from which it can be reached so. None: they are too many to be found.
+    /// Adds the rings of `start` that go by no topic before it, and to `fewer` some of those in which
+    /// messages become fewer. `back` are the nodes from which it can be reached so. None: they are too many
+    /// to be found.
     fn search(
         &mut self,
         flow: &'f Flow<'_>,
