@@ -36,7 +36,7 @@ const TEXTS: Price = Price { steps: 3, bytes: 8 };
 const SEARCHES: Price = Price { steps: 4, bytes: 2 };
 
 /// Functions that read and write a date or a timestamp.
-const MOMENTS: Price = Price { steps: 20, bytes: 8 };
+const MOMENTS: Price = Price { steps: 30, bytes: 8 };
 
 /// What is read as JSON, or written as JSON.
 const JSON: Price = Price { steps: 16, bytes: 4 };

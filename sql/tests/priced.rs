@@ -77,7 +77,7 @@ fn calls_with_short_values_count_by_their_class_alone() {
         ("round(n / 7.0)", 3),
         ("length(n::text)", 6),
         ("length(replace(n::text, '1', ''))", 10),
-        ("length(date_trunc('hour', to_timestamp(n))::text)", 46),
+        ("length(date_trunc('hour', to_timestamp(n))::text)", 66),
     ] {
         let sql = format!("SELECT count(*) FROM generate_series(1, 1000) AS n WHERE {expression} = 0.5");
         let work = done(execute(&mut database, None, &sql)).work;
