@@ -110,11 +110,8 @@ pub(super) fn opens_with(json: &Value, bracket: &Value) -> Result<Value> {
 
 /// Lists of JSON as one of lists, each of the elements at one place; the shorter ones end with null.
 pub(super) fn zipped(lists: &[Value], most: usize) -> Result<String> {
-    let text = |list| match list {
-        &Value::Text(ref text) => text.as_str(),
-        _ => "[]",
-    };
-    let lists: Vec<Vec<&str>> = lists.iter().map(|list| elements(text(list))).collect();
+    let texts = lists.iter().map(|list| if let Value::Text(text) = list { text } else { "[]" });
+    let lists: Vec<Vec<&str>> = texts.map(elements).collect();
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     // Each row has brackets, and each cell a comma.
     let bytes =

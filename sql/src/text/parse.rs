@@ -186,7 +186,8 @@ fn symmetric(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 continue;
             }
             word if is(word, Keyword::AND) && open.last().is_some_and(|(level, _)| *level == depth) => {
-                if open.pop().is_some_and(|(_, is_symmetric)| is_symmetric) {
+                let closes = open.pop().is_some_and(|(_, is_symmetric)| is_symmetric);
+                if closes {
                     written.push(beside(Token::RParen));
                 }
             }

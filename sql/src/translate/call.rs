@@ -229,7 +229,7 @@ impl Translator<'_> {
     fn argument(&mut self, emitted: &str, takes: Takes, at: usize, expr: &Expr, same: Type) -> Result<()> {
         // What SQLite parses as JSON or writes as JSON is read for a price. JSON that is made stays JSON.
         let is_json = emitted.starts_with("json_") && emitted != "json_array_length";
-        let is_key = emitted.ends_with("object") && at % 2 == 0;
+        let is_key = emitted.ends_with("object") && at.is_multiple_of(2);
         if is_json && !is_key && self.is_json_apart(expr) {
             return self.json_value(expr);
         }

@@ -92,7 +92,7 @@ pub(super) fn set(set: &Set) -> Result<Plan> {
     match set {
         Set::SingleAssignment { variable, values, .. } => assigned(variable, values)?,
         Set::SetTimeZone { value, .. } => {
-            assigned(&ObjectName::from(vec![Ident::new("timezone")]), &[value.clone()])?
+            assigned(&ObjectName::from(vec![Ident::new("timezone")]), std::slice::from_ref(value))?
         }
         Set::SetNames { charset_name, .. } => {
             let values = [Expr::Identifier(charset_name.clone())];

@@ -78,7 +78,7 @@ impl Translator<'_> {
             ("jsonb_exists", [json, key]) => {
                 self.json_operation(json, &sqlparser::ast::BinaryOperator::Question, key)
             }
-            ("row_to_json" | "to_json" | "to_jsonb", [value]) => self.to_json(value),
+            ("row_to_json" | "to_json" | "to_jsonb", [value]) => self.json_of(value),
             ("jsonb_typeof" | "json_typeof", [json]) => self
                 .inside("CASE json_type(pg_read(", json, Type::Unknown, ")) WHEN 'text' THEN 'string' ")
                 .map(|()| {
@@ -242,7 +242,7 @@ impl Translator<'_> {
     }
 
     /// A value as JSON that is a text of its own.
-    fn to_json(&mut self, value: &Expr) -> Result<()> {
+    fn json_of(&mut self, value: &Expr) -> Result<()> {
         if self.is_row(value) || matches!(self.type_of(value).category(), Category::Bool | Category::Json) {
             return self.json_value(value);
         }

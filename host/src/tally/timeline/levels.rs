@@ -24,7 +24,7 @@ impl Levels {
         if index >= self.most.len() {
             // Until now it stood where it did.
             self.most.resize(index, self.level);
-            self.most.push(if at % length == 0 { level } else { self.level });
+            self.most.push(if at.is_multiple_of(length) { level } else { self.level });
         }
         self.most[index] = self.most[index].max(level);
         self.level = level;
