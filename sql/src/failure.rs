@@ -82,14 +82,15 @@ fn by_message(message: &str) -> Failure {
     if let Some(name) = behind("no such column:") {
         let name = name.split(" - should this be").next().unwrap_or_default().replace('"', "");
         let message = format!("column \"{name}\" does not exist");
-        return Failure::new(sqlstate::UNDEFINED_COLUMN, message);
+        return Failure::new(sqlstate::UNDEFINED_COLUMN, message).hint(OTHER_COLUMN);
     }
     if let Some(name) = behind("ambiguous column name:") {
         let message = format!("column reference \"{name}\" is ambiguous");
         return Failure::new(sqlstate::AMBIGUOUS_COLUMN, message).hint("write the table before it: t.column");
     }
     if let Some(name) = behind("no such table:") {
-        return Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+        return Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+            .hint("name a table, a view or a WITH");
     }
     match REFUSALS.iter().find(|refusal| message.contains(refusal.0)) {
         Some(&(_, code, text, hint)) => Failure::new(code, text).hint(hint),
@@ -98,16 +99,18 @@ fn by_message(message: &str) -> Failure {
     }
 }
 
+/// What to write in place of what is no JSON.
+const JSON: &str = "JSON has its keys and texts in double quotes";
+
+/// What to write in place of a column that is not there.
+pub(crate) const OTHER_COLUMN: &str =
+    "name a column of a table that stands in the statement; a text stands in single quotes";
+
 /// A part of a message of SQLite, and the code, the message and the remedy that stand for it.
 type Refusal = (&'static str, &'static str, &'static str, &'static str);
 
 const REFUSALS: [Refusal; 24] = [
-    (
-        "malformed JSON",
-        sqlstate::INVALID_TEXT,
-        "invalid input syntax for type json",
-        "JSON has its keys and texts in double quotes",
-    ),
+    ("malformed JSON", sqlstate::INVALID_TEXT, "invalid input syntax for type json", JSON),
     ("integer overflow", sqlstate::OUT_OF_RANGE, "bigint out of range", "calculate with smaller numbers"),
     (
         "ON CONFLICT clause does not match",
@@ -256,7 +259,7 @@ pub(crate) fn named(failure: Failure, catalogue: &Catalogue, changed: Option<&st
         sqlstate::CHECK => {
             let name = behind("CHECK constraint failed: ");
             if name.starts_with(JSON_CHECK) {
-                return Failure::new(sqlstate::INVALID_TEXT, "invalid input syntax for type json");
+                return Failure::new(sqlstate::INVALID_TEXT, "invalid input syntax for type json").hint(JSON);
             }
             let table = changed.unwrap_or_default();
             Failure::new(

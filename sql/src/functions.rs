@@ -177,4 +177,5 @@ pub(crate) fn overflow() -> Failure {
 
 fn out_of_range(what: &str) -> Failure {
     Failure::new(sqlstate::OUT_OF_RANGE, format!("{what} out of range"))
+        .hint("calculate with smaller numbers")
 }

@@ -19,7 +19,9 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>> {
     }
     let dialect = PostgreSqlDialect {};
     Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
-        Failure::new(sqlstate::SYNTAX, error.message).at(error.location.line, error.location.column)
+        Failure::new(sqlstate::SYNTAX, error.message)
+            .hint("close the text or the comment; a quote inside of a text is written twice")
+            .at(error.location.line, error.location.column)
     })
 }
 

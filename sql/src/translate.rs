@@ -388,9 +388,7 @@ fn relation_name(name: &ObjectName) -> Result<String> {
         [only] => return Ok(folded(only)),
         [schema, only] if folded(schema) == "public" => return Ok(folded(only)),
         [schema, _] if ["pg_catalog", "information_schema"].contains(&folded(schema).as_str()) => {
-            let hint =
-                "select from information_schema.tables, information_schema.columns, pg_tables or pg_indexes";
-            Failure::unsupported(format!("the system catalogue {name}"), hint)
+            system_catalogue(name)
         }
         [schema, _] => {
             let message = format!("schema \"{}\" does not exist", folded(schema));
@@ -402,10 +400,17 @@ fn relation_name(name: &ObjectName) -> Result<String> {
     Err(place.map_or_else(|| failure.clone(), |place| failure.clone().at(place.line, place.column)))
 }
 
+fn system_catalogue(name: &ObjectName) -> Failure {
+    let hint = "select from information_schema.tables, information_schema.columns, pg_tables or pg_indexes";
+    Failure::unsupported(format!("the system catalogue {name}"), hint)
+}
+
 fn undefined_table(name: &str) -> Failure {
     Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+        .hint("name a table, a view or a WITH")
 }
 
 fn undefined_column(name: &str) -> Failure {
     Failure::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
+        .hint(crate::failure::OTHER_COLUMN)
 }

@@ -227,7 +227,8 @@ fn numeric(info: &ExactNumberInfo) -> Result<Type> {
     if precision == 0 || precision > 1_000 || scale > precision {
         let message =
             format!("NUMERIC precision {precision} must be between 1 and 1000, and not below the scale");
-        return Err(Failure::new(sqlstate::INVALID_PARAMETER, message));
+        return Err(Failure::new(sqlstate::INVALID_PARAMETER, message)
+            .hint("write numeric(10, 2) for ten digits, two of them behind the point"));
     }
     Ok(Type::Numeric(Some((precision as u16, scale as u16))))
 }

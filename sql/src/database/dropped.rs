@@ -87,7 +87,7 @@ impl Database {
     pub fn restore_index(&mut self, name: &str) -> Result<Work> {
         let Some(dropped) = self.dropped.get_mut(name) else {
             let message = format!("index \"{name}\" was not dropped for a time");
-            return Err(Failure::new(sqlstate::UNDEFINED_OBJECT, message));
+            return Err(Failure::new(sqlstate::UNDEFINED_OBJECT, message).hint("drop it for a time first"));
         };
         dropped.times = dropped.times.saturating_sub(1);
         if dropped.times > 0 {

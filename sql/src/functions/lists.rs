@@ -10,7 +10,8 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     pure(connection, "pg_json_of", 2, |args| opens_with(&args[0], &args[1]))?;
     pure(connection, "pg_array", 2, |args| match args {
         [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
-        _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
+        _ => Err(Failure::new(sqlstate::INVALID_TEXT, "the value is no array")
+            .hint("an array is a text, such as {1,2,3}")),
     })?;
     pure(connection, "pg_array_text", 1, |args| Ok(Value::Text(array_text(&text(args[0].clone()), 1))))?;
     for count in [2, 3] {

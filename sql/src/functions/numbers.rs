@@ -40,7 +40,8 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     pure(connection, "pg_sqrt", 1, |args| {
         let number = number(&args[0])?;
         if number < 0.0 {
-            return Err(Failure::new(sqlstate::POWER, "cannot take square root of a negative number"));
+            return Err(Failure::new(sqlstate::POWER, "cannot take square root of a negative number")
+                .hint("use abs, or greatest(x, 0)"));
         }
         Ok(Value::Float(libm::sqrt(number)))
     })?;
@@ -99,6 +100,7 @@ fn no_number(value: &Value) -> Failure {
         sqlstate::INVALID_TEXT,
         format!("invalid input syntax for type double precision: \"{text}\""),
     )
+    .hint("give it a number")
 }
 
 fn positive(value: &Value) -> Result<f64> {
@@ -107,7 +109,8 @@ fn positive(value: &Value) -> Result<f64> {
         return Ok(number);
     }
     let what = if number == 0.0 { "zero" } else { "a negative number" };
-    Err(Failure::new(sqlstate::LOGARITHM, format!("cannot take logarithm of {what}")))
+    Err(Failure::new(sqlstate::LOGARITHM, format!("cannot take logarithm of {what}"))
+        .hint("use nullif(x, 0), or a condition"))
 }
 
 fn finite(number: f64) -> Result<Value> {

@@ -100,7 +100,7 @@ fn whole(args: &[Value], at: usize) -> Result<i64> {
         Value::Int(number) => Ok(*number),
         other => {
             let message = format!("invalid input syntax for type integer: \"{}\"", text(other.clone()));
-            Err(Failure::new(sqlstate::INVALID_TEXT, message))
+            Err(Failure::new(sqlstate::INVALID_TEXT, message).hint("give it a whole number"))
         }
     }
 }
@@ -184,7 +184,8 @@ fn substring(args: &[Value]) -> Result<Value> {
         Some(_) => {
             let count = whole(args, 2)?;
             if count < 0 {
-                return Err(Failure::new(sqlstate::SUBSTRING, "negative substring length not allowed"));
+                return Err(Failure::new(sqlstate::SUBSTRING, "negative substring length not allowed")
+                    .hint("give a length from 0, such as greatest(n, 0)"));
             }
             from.saturating_add(count)
         }
@@ -245,7 +246,8 @@ fn character(number: i64) -> Result<Value> {
 
 fn split_part(text: &str, delimiter: &str, at: i64) -> Result<Value> {
     if at == 0 {
-        return Err(Failure::new(sqlstate::INVALID_PARAMETER, "field position must not be zero"));
+        return Err(Failure::new(sqlstate::INVALID_PARAMETER, "field position must not be zero")
+            .hint("fields are numbered from 1, and from -1 at the end"));
     }
     if delimiter.is_empty() {
         return Ok(Value::Text(if at.abs() == 1 { text.to_owned() } else { String::new() }));

@@ -89,7 +89,7 @@ fn unknown_part(field: &str) -> Failure {
 
 fn invalid(value: &Value) -> Failure {
     let message = format!("invalid input syntax for type double precision: \"{}\"", text(value.clone()));
-    Failure::new(sqlstate::INVALID_TEXT, message)
+    Failure::new(sqlstate::INVALID_TEXT, message).hint("give it a number")
 }
 
 fn out_of_range() -> Failure {

@@ -345,6 +345,19 @@ fn unsupported(statement: &Statement) -> Failure {
             "leave it out"
         }
         Statement::Merge(_) => "use INSERT … ON CONFLICT DO UPDATE",
+        Statement::Prepare { .. } | Statement::Execute { .. } => {
+            "send the statement itself, with $1 for each value"
+        }
+        Statement::Declare { .. } | Statement::Fetch { .. } | Statement::Close { .. } => {
+            "use LIMIT, and a condition on the key of the last row"
+        }
+        Statement::LISTEN { .. } | Statement::UNLISTEN { .. } | Statement::NOTIFY { .. } => {
+            "use a topic of the topology"
+        }
+        Statement::CreateDomain(_) => "write CHECK into the column",
+        Statement::AlterIndex { .. } => "drop the index, and create another one",
+        Statement::Call(_) => "put the logic into the service",
+        Statement::Commit { .. } | Statement::Rollback { .. } => "leave AND CHAIN out, and begin anew",
         Statement::Copy { .. } => "use INSERT, or `rows` in the topology",
         Statement::CreateSchema { .. } => "leave it out: all tables are in public",
         _ => "use SELECT, INSERT, UPDATE, DELETE, CREATE TABLE, CREATE INDEX, ALTER TABLE and DROP",

@@ -16,6 +16,10 @@ impl Translator<'_> {
         if !modifiers.is_empty() {
             return Err(Failure::unsupported("this GROUP BY", "use UNION ALL of several GROUP BY"));
         }
+        if list.iter().any(|term| matches!(term, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))) {
+            let hint = "use UNION ALL of several GROUP BY";
+            return Err(Failure::unsupported("GROUP BY with ROLLUP, CUBE or GROUPING SETS", hint));
+        }
         self.result_columns(list.len())?;
         let counted =
             |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::{
-    Cte, Relation, Translator, call, each, folded, from, interval, literal, relation_name, system,
+    Cte, Relation, Translator, call, each, folded, from, interval, literal, quoted, relation_name, system,
     undefined_table,
 };
 use crate::catalogue::{Body, Output};
@@ -81,6 +81,9 @@ pub(super) struct Named {
     pub outputs: Vec<Output>,
     pub body: Body,
 }
+
+/// Names of tables in a remedy.
+const NAMES: usize = 5;
 
 const UNNAMED: &str = "?column?";
 
@@ -283,6 +286,22 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// The tables and views whose names begin most like `name`.
+    fn other_tables(&self, name: &str) -> String {
+        let common = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+        let mut known: Vec<&String> =
+            self.catalogue.tables.keys().chain(self.catalogue.views.keys()).collect();
+        known.sort_by_key(|other| std::cmp::Reverse(common(other)));
+        let shown: Vec<String> = known.iter().take(NAMES).map(|name| quoted(name)).collect();
+        match known.len() {
+            0 => "create the table first".to_owned(),
+            count if count > NAMES => {
+                format!("known tables: {} and {} more", shown.join(", "), count - NAMES)
+            }
+            _ => format!("known tables: {}", shown.join(", ")),
+        }
+    }
+
     /// Whether a table, a view or a WITH has the name of a table of the system.
     pub(super) fn hides(&self, name: &str) -> bool {
         self.ctes.iter().any(|cte| cte.name == name) || self.catalogue.has_relation(name)
@@ -306,7 +325,10 @@ impl Translator<'_> {
             self.copies(outputs.len());
             return Ok(Named { name: known, table, outputs, body });
         }
-        let failure = undefined_table(&known);
+        let failure = match known.starts_with("pg_") {
+            true => super::system_catalogue(name),
+            false => undefined_table(&known).hint(self.other_tables(&known)),
+        };
         let first = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
         Err(match first {
             Some(place) => failure.at(place.line, place.column),

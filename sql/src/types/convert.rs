@@ -42,15 +42,28 @@ fn mismatch(value: &Value, to: Type) -> Failure {
         Value::Bytes(_) => "bytea",
     };
     Failure::new(sqlstate::TYPE_MISMATCH, format!("a value of type {from} does not fit type {}", to.name()))
+        .hint(format!("give a value of type {}", to.name()))
 }
 
 fn invalid(to: Type, text: &str) -> Failure {
     let message = format!("invalid input syntax for type {}: \"{text}\"", to.name());
-    Failure::new(sqlstate::INVALID_TEXT, message)
+    Failure::new(sqlstate::INVALID_TEXT, message).hint(match to {
+        Type::Bool => "write true or false",
+        Type::Int2 | Type::Int4 | Type::Int8 => "write a whole number, such as 42",
+        Type::Uuid => "write it as 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
+        Type::Bytea => "write two hexadecimal digits for each byte: '\\x0aff'",
+        _ => "write a number, such as 1.5",
+    })
 }
 
 fn out_of_range(to: Type) -> Failure {
-    Failure::new(sqlstate::OUT_OF_RANGE, format!("{} out of range", to.name()))
+    let hint = match to {
+        Type::Int2 => "it goes from -32768 to 32767: use integer or bigint",
+        Type::Int4 => "it goes from -2147483648 to 2147483647: use bigint",
+        Type::Int8 => "it has 64 bits: use numeric or double precision",
+        _ => "use double precision, or a smaller number",
+    };
+    Failure::new(sqlstate::OUT_OF_RANGE, format!("{} out of range", to.name())).hint(hint)
 }
 
 fn boolean(value: Value, explicit: bool) -> Result<Value> {
@@ -98,7 +111,7 @@ fn integer(value: Value, to: Type) -> Result<Value> {
 
 fn out_of_range_of(text: &str, to: Type) -> Failure {
     let message = format!("value \"{text}\" is out of range for type {}", to.name());
-    Failure::new(sqlstate::OUT_OF_RANGE, message)
+    Failure::new(sqlstate::OUT_OF_RANGE, message).hint("it has 64 bits: use numeric or double precision")
 }
 
 fn float(value: Value, to: Type) -> Result<Value> {
@@ -135,7 +148,8 @@ fn fixed(value: Value, size: Option<(u16, u16)>) -> Result<Value> {
              value less than 10^{}",
             precision - scale
         );
-        return Err(Failure::new(sqlstate::OUT_OF_RANGE, message));
+        return Err(Failure::new(sqlstate::OUT_OF_RANGE, message)
+            .hint("give a smaller number, or the column more digits"));
     }
     Ok(Value::Float(rounded))
 }
@@ -176,7 +190,8 @@ fn limited(mut text: String, most: u32, to: Type, explicit: bool) -> Result<Valu
         // Blanks behind the end are cut off in silence.
         if !explicit && !text[end..].chars().all(|c| c == ' ') {
             let message = format!("value too long for type {}({most})", to.name());
-            return Err(Failure::new(sqlstate::STRING_TOO_LONG, message));
+            return Err(Failure::new(sqlstate::STRING_TOO_LONG, message)
+                .hint(format!("give at most {most} characters, or cut it by left(…, {most})")));
         }
         text.truncate(end);
     }

@@ -89,6 +89,10 @@ SELECT * FROM information_schema.schemata;
 WITH pg_tables AS (SELECT 1 AS one) SELECT * FROM pg_tables;
 SELECT * FROM information_schema.triggers;
 SELECT oid FROM pg_class;
+SELECT name, active, count(*) FROM users GROUP BY ROLLUP (name, active);
+SELECT ARRAY(SELECT id FROM users);
+PREPARE p AS SELECT 1;
+LISTEN x;
 -- TRUNCATE CASCADE
 CREATE TABLE notes (user_id BIGINT REFERENCES users (id), note TEXT);
 INSERT INTO notes VALUES (1, 'x');

@@ -9,9 +9,6 @@ use crate::model::{Code, Inline, Model, Place, Service};
 
 use super::Run;
 
-/// The class of SQLSTATEs of values that cannot be what they should be (PostgreSQL, appendix A).
-const OF_VALUES: &str = "22";
-
 /// Each `sql-in` that is no database of its service.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     scripted(run.model).flat_map(|service| of_service(run, service)).collect()
@@ -170,14 +167,12 @@ impl Asked<'_> {
         // A text in quotes is no parameter, whatever it is compared with.
         let is_quoted = self.bound.given > 0 && failure.message.contains("\"$");
         let help = match (remedy(failure), failure.sqlstate) {
+            _ if is_quoted => "write {name} without quotes: it becomes a parameter".to_owned(),
+            (_, sqlstate::SYNTAX) if let Some(quotes) = opened(self.part.written) => {
+                format!("end the text in quotes with {quotes}")
+            }
+            (Some(remedy), sqlstate::SYNTAX) if remedy.contains("$1") => "write {name} for a value".to_owned(),
             (Some(remedy), _) => remedy,
-            (None, _) if is_quoted => "write {name} without quotes: it becomes a parameter".to_owned(),
-            (None, sqlstate::SYNTAX) => match opened(self.part.written) {
-                Some(quotes) => format!("end the text in quotes with {quotes}"),
-                None => "write it as PostgreSQL takes it, with ; between statements and {name} for values"
-                    .to_owned(),
-            },
-            (None, state) if state.starts_with(OF_VALUES) => "write a value that its type takes".to_owned(),
             (None, _) => format!("`simhost sql` with the topology and {database} lists its tables"),
         };
         Problem::new(message).at(self.place(failure), "here").help(help)

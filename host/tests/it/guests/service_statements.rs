@@ -217,7 +217,7 @@ fn a_statement_without_its_values_says_how_the_guest_takes_them() {
         ("SELECT $1 FROM stock", "write {name} in place of $1"),
         ("SELECT 1 FROM stock SELECT 2", "write ; between two statements"),
         ("SELECT 'one FROM stock", "end the text in quotes with '"),
-        ("SELECT 1 + 'x' FROM stock", "write a value that its type takes"),
+        ("SELECT 1 + 'x' FROM stock", "write a whole number, such as 42"),
     ] {
         let (_folder, world) = stock(&format!("config.show = {{ route = \"GET /\", sql = \"{sql}\" }}"));
         let said = world.refusal();

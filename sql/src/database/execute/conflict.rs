@@ -158,7 +158,8 @@ impl Database {
                 Some(number) => numbers.push((number, mode)),
                 None => {
                     let message = format!("relation \"{table}\" does not exist");
-                    let failure = Failure::new(sqlstate::UNDEFINED_TABLE, message);
+                    let failure =
+                        Failure::new(sqlstate::UNDEFINED_TABLE, message).hint("prepare the statement again");
                     return self.failed(transaction, failure, Work::default());
                 }
             }

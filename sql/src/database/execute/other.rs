@@ -176,6 +176,7 @@ impl Database {
         let open = self.open.get_mut(&own).ok_or_else(no_transaction)?;
         let at = open.savepoints.iter().rposition(|savepoint| savepoint.name == *name).ok_or_else(|| {
             Failure::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
+                .hint("set it by SAVEPOINT in this transaction; RELEASE and ROLLBACK TO end those behind it")
         })?;
         if matches!(plan, Plan::Release(_)) {
             open.savepoints.truncate(at);

@@ -173,6 +173,8 @@ pub(super) const WINDOWS: &[Known] = &[
 
 /// Functions of PostgreSQL that people try, and what to use in their place.
 pub(super) const REFUSED: &[(&str, &str)] = &[
+    ("array", "use array_agg in a subquery: (SELECT array_agg(id) FROM …)"),
+    ("make_interval", "add it to a timestamp, or subtract it"),
     ("age", "write extract(epoch FROM a - b) for the seconds between two moments"),
     ("justify_interval", "add the interval to a timestamp"),
     ("md5", "use gen_random_uuid() for unique texts"),
