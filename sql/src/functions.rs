@@ -1,6 +1,7 @@
 //! PostgreSQL's functions that SQLite has not, or has with another meaning.
 
 mod aggregates;
+mod contains;
 mod format;
 mod like;
 mod lists;
@@ -32,6 +33,7 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     aggregates::define(connection, value_bytes)?;
     format::define(connection, value_bytes)?;
     lists::define(connection)?;
+    contains::define(connection)?;
     texts::define(connection, value_bytes)?;
     like::define(connection)?;
     times::define(connection)?;

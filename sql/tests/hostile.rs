@@ -67,6 +67,14 @@ fn what_never_ends_or_is_too_large_is_refused_with_a_name() {
              FROM generate_series(1, 100) AS n",
             "54000",
         ),
+        (
+            "SELECT ('[' || repeat('[1],', 90000) || '[2]]')::jsonb @> ('[' || repeat('[2],', 900) || '[2]]')::jsonb",
+            "57014",
+        ),
+        (
+            "SELECT ('[[' || repeat('1,', 90000) || '1]]')::jsonb @> ('[' || repeat('[],', 90000) || '[]]')::jsonb",
+            "57014",
+        ),
         ("SELECT count(*) FROM generate_series(timestamp '2026-01-01', '9999-01-01', interval '1 us') AS t", "57014"),
         ("SELECT repeat('a', 900000) LIKE '%' || repeat('a', 900) || 'b'", "57014"),
         ("SELECT repeat('A', 900000) ILIKE '%' || repeat('_a', 300) || 'b%'", "57014"),

@@ -3,7 +3,7 @@
 mod support;
 
 use simhost_sql::{Bounds, Call, Database, Ended, Options, Outcome, TableMode, Value};
-use support::{Sessions, blocked, database, done, failed};
+use support::{Sessions, blocked, database, done, execute, failed};
 
 const STOCK: &str = "
     CREATE TABLE stock (id INT PRIMARY KEY, sku TEXT UNIQUE, available INT NOT NULL);
@@ -362,4 +362,24 @@ fn the_time_of_a_transaction_is_that_of_its_beginning() {
     let statement = database.prepare("SELECT now(), clock_timestamp()").expect("it parses");
     let rows = done(database.execute(Some(own), &statement, &[], Call::at(5_000_000))).rows;
     assert_eq!(rows, [["1970-01-01 00:00:01+00", "1970-01-01 00:00:05+00"].map(Value::from)]);
+}
+
+#[test]
+fn a_row_that_one_insert_meets_twice_undoes_the_insert() {
+    let mut database = database("CREATE TABLE t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 0)");
+    let twice = "INSERT INTO t VALUES (2, 2), (1, 5), (1, 6) ON CONFLICT (id) DO UPDATE SET n = excluded.n";
+    let all = "SELECT id, n FROM t ORDER BY id";
+    let kept = [[Value::Int(1), Value::Int(0)]];
+    assert_eq!(failed(execute(&mut database, None, twice)).sqlstate, "21000");
+    assert_eq!(done(execute(&mut database, None, all)).rows, kept);
+    let other = database.begin(0).expect("it begins");
+    done(execute(&mut database, Some(other), "INSERT INTO t VALUES (9, 9)"));
+    assert_eq!(failed(execute(&mut database, None, twice)).sqlstate, "21000");
+    let own = database.begin(0).expect("it begins");
+    assert_eq!(failed(execute(&mut database, Some(own), twice)).sqlstate, "21000");
+    database.rollback(own).expect("it is open");
+    database.rollback(other).expect("it is open");
+    assert_eq!(done(execute(&mut database, None, all)).rows, kept);
+    let once = "INSERT INTO t VALUES (2, 2), (1, 5) ON CONFLICT (id) DO UPDATE SET n = excluded.n";
+    assert_eq!(done(execute(&mut database, None, once)).affected, 2);
 }

@@ -125,10 +125,10 @@ pub(super) fn zipped(lists: &[Value], most: usize) -> Result<String> {
     Ok(format!("[{}]", (0..longest).map(row).collect::<Vec<_>>().join(",")))
 }
 
-/// The elements of a list of JSON, as they are written.
-fn elements(list: &str) -> Vec<&str> {
-    let trimmed = list.trim();
-    let inner = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
+/// The elements of a list of JSON, or the members of an object, as they are written.
+pub(super) fn elements(list: &str) -> Vec<&str> {
+    let inner = list.trim().strip_prefix(['[', '{']).and_then(|rest| rest.strip_suffix([']', '}']));
+    let inner = inner.unwrap_or_default();
     let (mut depth, mut quoted, mut escaped, mut start) = (0_i64, false, false, 0);
     let mut found = Vec::new();
     for (at, byte) in inner.bytes().enumerate() {
@@ -192,7 +192,7 @@ pub(super) fn joined(list: &str, separator: &str, null: Option<&str>) -> String 
 }
 
 /// A text of JSON without its quotes.
-fn unquoted(raw: &str) -> String {
+pub(super) fn unquoted(raw: &str) -> String {
     let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
     let (mut units, mut text) = (Vec::new(), String::new());
     let mut letters = inner.chars();

@@ -194,12 +194,13 @@ impl Translator<'_> {
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<Ddl> {
-        if create.materialized || create.temporary || create.or_replace {
-            let hint = "write CREATE VIEW, after DROP VIEW IF EXISTS";
-            return Err(Failure::unsupported("a materialized, temporary or replaced view", hint));
+        if create.materialized || create.temporary {
+            let hint = "write CREATE VIEW, or CREATE TABLE and INSERT … SELECT";
+            return Err(Failure::unsupported("a materialized or temporary view", hint));
         }
         let name = relation_name(&create.name)?;
-        if self.is_there(&name, create.if_not_exists)? {
+        let replaced = create.or_replace && self.catalogue.views.contains_key(&name);
+        if !replaced && self.is_there(&name, create.if_not_exists)? {
             return Ok(Ddl::nothing());
         }
         let mut outputs = self.describe(&create.query)?;
@@ -216,8 +217,10 @@ impl Translator<'_> {
                 .hint("put the condition into the queries of the view"));
         }
         let tables = self.tables.keys().cloned().collect();
+        let drop = replaced.then(|| format!("DROP VIEW {}", quoted(&name)));
+        let statements = drop.into_iter().chain([std::mem::take(&mut self.out)]).collect();
         let change = Change::View(name, View { outputs, tables, body: written.body });
-        Ok(Ddl { statements: vec![std::mem::take(&mut self.out)], changes: vec![change], tables: Vec::new() })
+        Ok(Ddl { statements, changes: vec![change], tables: Vec::new() })
     }
 
     fn alter_table(&mut self, alter: &AlterTable) -> Result<Ddl> {

@@ -145,8 +145,9 @@ impl Translator<'_> {
                 let text: Vec<String> = names.iter().map(|name| quoted(name)).collect();
                 this.put(&format!("({}) = ", text.join(", ")));
                 match &assignment.value {
-                    Expr::Tuple(values) if values.len() == names.len() => {
-                        let cells: Vec<(&Expr, &String)> = values.iter().zip(&names).collect();
+                    row if row_of(row).is_some_and(|values| values.len() == names.len()) => {
+                        let values = row_of(row).unwrap_or_default();
+                        let cells: Vec<(&Expr, &String)> = values.into_iter().zip(&names).collect();
                         this.put("(");
                         this.list(&cells, |this, (value, name)| {
                             let column = table.column(name).ok_or_else(|| undefined_column(name))?;
@@ -210,5 +211,16 @@ impl Translator<'_> {
         let targets = lock.tables.iter().map(|target| self.changed_table(&target.name));
         let tables = targets.collect::<Result<BTreeSet<String>>>()?.into_iter().collect();
         Ok(Plan::Lock { tables, mode, nowait: lock.nowait })
+    }
+}
+
+/// The values of `(1, 2)` or `ROW(1, 2)`.
+fn row_of(expr: &Expr) -> Option<Vec<&Expr>> {
+    match expr {
+        Expr::Tuple(values) => Some(values.iter().collect()),
+        Expr::Function(function) if super::call::name_of(function) == "row" => {
+            Some(super::call::arguments(function))
+        }
+        _ => None,
     }
 }

@@ -69,6 +69,37 @@ impl Translator<'_> {
         self.inside("pg_json_at(", key, Type::Text, ")")
     }
 
+    /// `whole @> part`, of JSON or of arrays.
+    pub(super) fn contains(&mut self, whole: &Expr, part: &Expr) -> Result<()> {
+        let kinds = [self.type_of(whole).category(), self.type_of(part).category()];
+        if kinds.iter().any(|kind| !matches!(kind, Category::Json | Category::Text | Category::Unknown)) {
+            let kinds = [whole, part].map(|expr| self.type_of(expr).name());
+            let message = format!("operator does not exist: {} @> {}", kinds[0], kinds[1]);
+            return Err(
+                Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint("use it with jsonb or arrays")
+            );
+        }
+        let is_array = |expr: &Expr| match expr {
+            Expr::Array(_) => true,
+            Expr::Cast { data_type, .. } => matches!(data_type, DataType::Array(_)),
+            _ => false,
+        };
+        let of_arrays = !kinds.contains(&Category::Json)
+            && (is_array(whole) || is_array(part) || kinds.contains(&Category::Text));
+        self.put("pg_contains(");
+        for (expr, between) in [(whole, ", "), (part, ")")] {
+            if of_arrays {
+                self.put("pg_read(");
+                self.array(expr)?;
+                self.put(")");
+            } else {
+                self.inside("json(pg_read(", expr, Type::Unknown, "))")?;
+            }
+            self.put(between);
+        }
+        Ok(())
+    }
+
     /// `jsonb_set(target, path, value, create)`.
     pub(super) fn json_set(&mut self, arguments: &[&Expr]) -> Result<()> {
         let (target, at, value, create) = match arguments {

@@ -51,6 +51,8 @@ impl Translator<'_> {
             Op::Arrow | Op::LongArrow | Op::HashArrow | Op::HashLongArrow | Op::HashMinus | Op::Question => {
                 self.json_operation(left, op, right)
             }
+            Op::AtArrow => self.contains(left, right),
+            Op::ArrowAt => self.contains(right, left),
             Op::PGLikeMatch => self.like(false, left, right, None, false),
             Op::PGNotLikeMatch => self.like(true, left, right, None, false),
             Op::PGILikeMatch => self.like(false, left, right, None, true),
@@ -60,7 +62,7 @@ impl Translator<'_> {
             }
             other => Err(Failure::unsupported(
                 format!("the operator {other}"),
-                "use comparison, arithmetic, ||, LIKE, ->, ->>, #> and #>>",
+                "use comparison, arithmetic, ||, LIKE, ->, ->>, #>, #>> and @>",
             )),
         }
     }

@@ -106,7 +106,10 @@ UPDATE t SET doc = jsonb_set(doc, '{t}', 'false') WHERE id = 1 RETURNING doc;
 SELECT doc #>> name FROM t;
 SELECT jsonb_set(doc, '{a}', 'x') FROM t;
 SELECT jsonb_set(doc) FROM t;
-SELECT doc @> '{"a": 5}' FROM t;
+SELECT doc @> '{"a": 5}', '{"t": true}'::jsonb <@ doc FROM t ORDER BY id;
+SELECT '{"a": {"b": [1, 2, {"c": "x"}]}, "n": 1.0}'::jsonb @> '{"a": {"b": [{"c": "\u0078"}, 2]}, "n": 1}', '[1, [2]]'::jsonb @> '[2]', '["a"]'::jsonb @> '"a"', '{"a": null}'::jsonb @> '{"b": null}', '[]'::jsonb @> '{}', '{"a:\"b": 1}'::jsonb @> '{"a:\"b": 1}';
+SELECT ARRAY[1, 2, 3] @> ARRAY[3, 1], '{a,b}'::text[] @> '{c}', ARRAY['a'] <@ '{a,b}'::text[];
+SELECT 1 @> 2;
 -- What the parser does not read
 SELECT * FROM t FOR NO KEY UPDATE;
 TABLE t;

@@ -61,3 +61,10 @@ VALUES (1), (2) OFFSET 1;
 UPDATE orders o SET total = o.total + 1 FROM users u WHERE u.id = o.user_id AND u.name = 'Bob' RETURNING o.*;
 DELETE FROM orders o USING users u WHERE u.id = o.user_id AND u.name = 'Cy' RETURNING o.*, o.id AS again;
 INSERT INTO orders AS o (user_id, status, total) VALUES (1, 'x', 1) RETURNING o.*;
+UPDATE orders SET (status, total) = ROW('row', 3) WHERE id = 7 RETURNING status, total;
+-- Views that are replaced
+CREATE VIEW spent AS SELECT user_id FROM orders;
+CREATE OR REPLACE VIEW spent AS SELECT user_id, sum(total) AS total FROM orders GROUP BY user_id;
+SELECT * FROM spent ORDER BY user_id;
+CREATE OR REPLACE VIEW orders AS SELECT 1 AS one;
+CREATE MATERIALIZED VIEW later AS SELECT 1 AS one;
