@@ -171,7 +171,9 @@ impl Asked<'_> {
             (_, sqlstate::SYNTAX) if let Some(quotes) = opened(self.part.written) => {
                 format!("end the text in quotes with {quotes}")
             }
-            (Some(remedy), sqlstate::SYNTAX) if remedy.contains("$1") => "write {name} for a value".to_owned(),
+            (Some(remedy), sqlstate::SYNTAX) if remedy.contains("$1") => {
+                "write {name} for a value".to_owned()
+            }
             (Some(remedy), _) => remedy,
             (None, _) => format!("`simhost sql` with the topology and {database} lists its tables"),
         };
