@@ -2,8 +2,8 @@
 
 use super::lists::{elements, unquoted};
 use super::{Functions, pure};
-use crate::bounds::BYTES_PER_STEP;
 use crate::error::{Failure, Result, sqlstate};
+use crate::price::Price;
 use crate::state::Shared;
 use crate::types::text;
 use crate::value::Value;
@@ -28,7 +28,7 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
 }
 
 fn contains(whole: &str, part: &str, depth: usize, shared: &Shared) -> Result<bool> {
-    shared.take(1 + ((whole.len() + part.len()) / BYTES_PER_STEP) as u64)?;
+    shared.take(1 + Price::of_bytes(whole.len() + part.len()))?;
     if depth > DEPTH {
         let message = format!("JSON that is nested deeper than {DEPTH} cannot be compared");
         return Err(Failure::new(sqlstate::LIMIT, message).hint("compare a part of it, by -> or #>"));
