@@ -138,6 +138,9 @@ pub(crate) const EFFORT: usize = 500_000_000;
 /// What copying the description of a column takes, in comparisons.
 pub(crate) const EFFORT_PER_COPY: usize = 32;
 
+/// What describing a query takes, in comparisons.
+pub(crate) const EFFORT_PER_QUERY: usize = 4_000;
+
 /// Bytes of a page: `database_bytes` is counted in them.
 pub(crate) const PAGE_BYTES: usize = 4_096;
 

@@ -403,3 +403,40 @@ fn a_parameter_is_no_negative_limit() {
     assert_eq!(done(run(Value::Int(1), Value::Int(1))).rows, [[Value::Int(2)]]);
     assert_eq!(done(run(Value::Null, Value::Null)).rows.len(), 3);
 }
+
+#[test]
+fn queries_inside_of_one_another_take_no_time_of_two_to_the_depth() {
+    let bounds = Bounds { steps: 2_000_000, ..Bounds::default() };
+    let options = Options { bounds, ..Options::default() };
+    let mut database = Database::open("CREATE TABLE t (a INT)", options).expect("a schema");
+    for (start, around, depth) in [
+        ("SELECT 1 AS a", "(#) UNION SELECT 0", 35),
+        ("SELECT 1 AS a", "SELECT 0 UNION (#)", 35),
+        ("SELECT 1 AS a", "SELECT (SELECT a FROM (#) AS q) AS a UNION SELECT 0", 8),
+        ("SELECT 1 AS a", "SELECT coalesce((#), 0) + 1 AS a", 12),
+        ("SELECT 1 AS a", "SELECT l.a FROM t, LATERAL (#) AS l", 12),
+        ("SELECT 1 AS a", "SELECT 1 AS a FROM t WHERE 1 >= ALL (#)", 12),
+        ("SELECT 1 AS a", "SELECT (2 > ANY (#))::int AS a", 8),
+        ("SELECT 1 AS a", "SELECT CASE WHEN (#) BETWEEN SYMMETRIC 1 AND 2 THEN 1 END AS a", 12),
+        ("SELECT 1 AS a", "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY (#)) AS a FROM t", 12),
+        ("SELECT 1 AS a", "SELECT DISTINCT ON (a) (#) AS a FROM t ORDER BY a", 12),
+        ("SELECT 1 AS a", "WITH w AS (#) SELECT a FROM w UNION ALL SELECT a FROM w", 12),
+        ("SELECT 1 AS a", "SELECT greatest((#), least((SELECT 1), 2)) AS a", 6),
+    ] {
+        let sql = (0..depth).fold(start.to_owned(), |inner, _| around.replace('#', &inner));
+        let statement = match database.prepare(&sql) {
+            Ok(statement) => statement,
+            Err(failure) => {
+                assert!(["54000", "54001", "0A000"].contains(&failure.sqlstate), "{around}: {failure}");
+                continue;
+            }
+        };
+        match database.execute(None, &statement, &[], Call::at(0)) {
+            Outcome::Failed(failed) => {
+                let code = failed.failure.sqlstate;
+                assert!(["54000", "54001", "57014", "0A000"].contains(&code), "{around}: {}", failed.failure);
+            }
+            outcome => assert!(matches!(outcome, Outcome::Done(_)), "{around}"),
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::{
     Cte, Relation, Translator, call, each, folded, from, interval, literal, quoted, relation_name, system,
     undefined_table,
 };
+use crate::bounds::EFFORT_PER_QUERY;
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result};
 use crate::types::Type;
@@ -109,13 +110,15 @@ fn short_name(kind: Type) -> String {
 impl Translator<'_> {
     /// The columns of a query, without writing it.
     pub(super) fn describe(&mut self, query: &Query) -> Result<Vec<Output>> {
+        self.toil(EFFORT_PER_QUERY);
+        self.within()?;
         let outer = self.ctes.len();
         if let Some(with) = &query.with {
             self.describe_with(with)?;
         }
-        let outputs = self.describe_body(&query.body);
+        let described = self.described(&query.body);
         self.ctes.truncate(outer);
-        outputs
+        described.map(|(outputs, _)| outputs)
     }
 
     fn describe_with(&mut self, with: &With) -> Result<()> {
@@ -126,30 +129,40 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn describe_body(&mut self, body: &SetExpr) -> Result<Vec<Output>> {
+    /// The columns of a body, and their types as the other parts of a UNION take them: a literal in quotes
+    /// has none yet.
+    fn described(&mut self, body: &SetExpr) -> Result<(Vec<Output>, Vec<Type>)> {
         match body {
             SetExpr::Select(select) => {
                 let relations = self.relations(&select.from)?;
                 self.scopes.push(relations);
-                let outputs = self.projected(select);
+                let outputs = self.projected_kinds(&select.projection);
                 self.scopes.pop();
                 outputs
             }
-            SetExpr::Query(query) => self.describe(query),
+            SetExpr::Query(query) => {
+                let outputs = self.describe(query)?;
+                let kinds = outputs.iter().map(|output| output.kind).collect();
+                Ok((outputs, kinds))
+            }
             SetExpr::SetOperation { left, op, right, .. } => {
-                let mut first = left.as_ref();
-                while let SetExpr::SetOperation { left, .. } = first {
+                let (mut first, mut others) = (left.as_ref(), vec![(*op, right.as_ref())]);
+                while let SetExpr::SetOperation { left, op, right, .. } = first {
+                    others.push((*op, right.as_ref()));
                     first = left;
                 }
-                let mut outputs = self.describe_body(first)?;
+                let (mut outputs, mut common) = self.described(first)?;
                 // The part that reads a WITH RECURSIVE cannot be described before it has a name.
-                let common = self.known_types(left, *op, right);
-                for (output, kind) in outputs.iter_mut().zip(common) {
-                    output.kind = if kind == Type::Unknown { output.kind } else { kind };
+                let _ = others
+                    .into_iter()
+                    .rev()
+                    .try_for_each(|(op, other)| self.add_types(other, op, &mut common));
+                for (output, kind) in outputs.iter_mut().zip(&common) {
+                    output.kind = if *kind == Type::Unknown { output.kind } else { *kind };
                 }
                 // Another part may have larger numbers.
                 outputs.iter_mut().for_each(|output| output.bits = 64);
-                Ok(outputs)
+                Ok((outputs, common))
             }
             SetExpr::Values(values) => {
                 let kinds = self.types_of_values(values)?;
@@ -159,9 +172,9 @@ impl Translator<'_> {
                     let kind = if is_text { Type::Text } else { *kind };
                     Output { bits: 64, ..Output::plain(format!("column{}", at + 1), kind, false) }
                 };
-                Ok(kinds.iter().enumerate().map(output).collect())
+                Ok((kinds.iter().enumerate().map(output).collect(), kinds))
             }
-            _ => Ok(Vec::new()),
+            _ => Ok((Vec::new(), Vec::new())),
         }
     }
 
@@ -171,21 +184,31 @@ impl Translator<'_> {
     }
 
     pub(super) fn projected_items(&self, items: &[SelectItem]) -> Result<Vec<Output>> {
-        let mut outputs = Vec::new();
+        self.projected_kinds(items).map(|(outputs, _)| outputs)
+    }
+
+    /// The columns, and their types without those of literals in quotes.
+    fn projected_kinds(&self, items: &[SelectItem]) -> Result<(Vec<Output>, Vec<Type>)> {
+        let (mut outputs, mut kinds) = (Vec::new(), Vec::new());
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(expr) => outputs.push(self.output(column_name(expr), expr)),
-                SelectItem::ExprWithAlias { expr, alias } => outputs.push(self.output(folded(alias), expr)),
+                SelectItem::UnnamedExpr(expr) => {
+                    self.output(column_name(expr), expr, &mut outputs, &mut kinds)
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    self.output(folded(alias), expr, &mut outputs, &mut kinds);
+                }
                 SelectItem::Wildcard(_) => self.all_of(None, &mut outputs)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                     self.all_of(Some(&relation_name(name).unwrap_or_default()), &mut outputs)?;
                 }
                 _ => {}
             }
+            kinds.extend(outputs.iter().skip(kinds.len()).map(|output| output.kind));
             self.result_columns(outputs.len())?;
             self.within()?;
         }
-        Ok(outputs)
+        Ok((outputs, kinds))
     }
 
     /// The columns of `*`, or of `name.*`.
@@ -199,10 +222,11 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn output(&self, name: String, expr: &Expr) -> Output {
-        let kind = self.type_of(expr);
-        let kind = if kind == Type::Unknown && is_text(expr) { Type::Text } else { kind };
-        Output { bits: self.bits(expr), ..Output::plain(name, kind, self.is_never_null(expr)) }
+    fn output(&self, name: String, expr: &Expr, outputs: &mut Vec<Output>, kinds: &mut Vec<Type>) {
+        let own = self.type_of(expr);
+        let kind = if own == Type::Unknown && is_text(expr) { Type::Text } else { own };
+        outputs.push(Output { bits: self.bits(expr), ..Output::plain(name, kind, self.is_never_null(expr)) });
+        kinds.push(own);
     }
 
     /// What a FROM makes visible.

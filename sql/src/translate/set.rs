@@ -85,14 +85,13 @@ impl Translator<'_> {
         Ok(common)
     }
 
-    /// The same, as far as the parts can be described.
-    pub(super) fn known_types(&mut self, left: &SetExpr, op: SetOperator, right: &SetExpr) -> Vec<Type> {
-        let mut common = Vec::new();
-        let _ = [left, right].into_iter().try_for_each(|part| self.add_types(part, op, &mut common));
-        common
-    }
-
-    fn add_types(&mut self, part: &SetExpr, op: SetOperator, common: &mut Vec<Type>) -> Result<()> {
+    /// Adds the types of one part to those of the parts before it.
+    pub(super) fn add_types(
+        &mut self,
+        part: &SetExpr,
+        op: SetOperator,
+        common: &mut Vec<Type>,
+    ) -> Result<()> {
         let kinds = match part {
             SetExpr::SetOperation { left, op, right, .. } => {
                 self.add_types(left, *op, common)?;
