@@ -10,7 +10,10 @@ mod system;
 mod texts;
 mod times;
 
+use std::cmp::Ordering;
+
 use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
 use crate::error::{Failure, Result, sqlstate};
@@ -24,15 +27,17 @@ use lists::zipped;
 struct Functions<'a> {
     connection: &'a Connection,
     shared: &'a Shared,
+    /// Bytes of one value at most.
+    value_bytes: usize,
 }
 
 /// Makes all functions known to a connection.
 pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usize) -> rusqlite::Result<()> {
-    let connection = &Functions { connection, shared };
+    let connection = &Functions { connection, shared, value_bytes };
     numbers::define(connection)?;
     aggregates::define(connection, value_bytes)?;
     format::define(connection, value_bytes)?;
-    lists::define(connection)?;
+    lists::define(connection, value_bytes)?;
     contains::define(connection)?;
     texts::define(connection, value_bytes)?;
     like::define(connection)?;
@@ -71,22 +76,45 @@ fn cast(args: &[Value], explicit: bool, charged: &Shared) -> Result<Value> {
     convert(value.clone(), to, explicit)
 }
 
-/// The order of two values of one type.
-fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
+/// The order of two values: numbers before texts before bytes.
+fn order(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Int(a), Value::Float(b)) => (*a as f64).total_cmp(b),
-        (Value::Float(a), Value::Int(b)) => a.total_cmp(&(*b as f64)),
-        (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
+        (Value::Int(a), Value::Float(b)) => whole_and_float(*a, *b),
+        (Value::Float(a), Value::Int(b)) => whole_and_float(*b, *a).reverse(),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap_or_else(|| a.total_cmp(b)),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
-        _ => std::cmp::Ordering::Equal,
+        (a, b) => class(a).cmp(&class(b)),
+    }
+}
+
+/// A float cannot hold each whole number beyond 2^53, so that none of them is rounded.
+fn whole_and_float(a: i64, b: f64) -> Ordering {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if b >= BEYOND {
+        return Ordering::Less;
+    }
+    if b < -BEYOND {
+        return Ordering::Greater;
+    }
+    let below = libm::floor(b);
+    a.cmp(&(below as i64)).then(if b > below { Ordering::Less } else { Ordering::Equal })
+}
+
+fn class(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Int(_) | Value::Float(_) => 2,
+        Value::Text(_) => 3,
+        Value::Bytes(_) => 4,
     }
 }
 
 /// The largest or the smallest of the values that are not NULL.
 fn extreme(args: &[Value], largest: bool) -> Value {
-    let wanted = if largest { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
+    let wanted = if largest { Ordering::Greater } else { Ordering::Less };
     let mut found = &Value::Null;
     for value in args.iter().filter(|value| **value != Value::Null) {
         if *found == Value::Null || order(value, found) == wanted {
@@ -133,11 +161,17 @@ fn scalar(
     function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
     let (shared, price) = (connection.shared.clone(), Price::of(name));
+    let most = connection.value_bytes.saturating_mul(FEW);
     connection.connection.create_scalar_function(name, args, flags, move |context| {
-        const FEW: usize = 4;
         let arg = |at: usize| Value::from_ref(context.get_raw(at));
         let given = if context.len() > FEW {
-            carried(&(0..context.len()).map(arg).collect::<Vec<Value>>(), price, &shared, &function)
+            let length = |at: usize| match context.get_raw(at) {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+                _ => 0,
+            };
+            few((0..context.len()).map(length).sum(), most).and_then(|()| {
+                carried(&(0..context.len()).map(arg).collect::<Vec<Value>>(), price, &shared, &function)
+            })
         } else {
             let mut args = [const { Value::Null }; FEW];
             (0..context.len()).for_each(|at| args[at] = arg(at));
@@ -145,6 +179,18 @@ fn scalar(
         };
         given.map_err(|failure| Error::UserFunctionError(failure.carried().into()))
     })
+}
+
+/// Arguments of a call that are held without an allocation. More of them have as many bytes in all as so many
+/// of the longest values.
+const FEW: usize = 4;
+
+fn few(bytes: usize, most: usize) -> Result<()> {
+    if bytes <= most {
+        return Ok(());
+    }
+    let message = format!("the arguments of a function have {bytes} bytes, and at most {most} together");
+    Err(Failure::new(sqlstate::LIMIT, message).hint("give it fewer arguments, or shorter texts"))
 }
 
 /// Calls a function for its price.

@@ -68,9 +68,14 @@ impl Price {
         }
     }
 
-    /// What a cast to a date or a timestamp counts beside its call.
+    /// What a cast to a date or a timestamp counts beside its call, and each part of a pattern of moments.
     pub(crate) fn of_moment() -> u64 {
         MOMENTS.steps - TEXTS.steps
+    }
+
+    /// What a letter of a pattern counts that is no part of it.
+    pub(crate) fn of_search() -> u64 {
+        SEARCHES.steps
     }
 
     /// Steps of bytes that are gone through beside those of a call.

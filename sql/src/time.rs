@@ -153,12 +153,16 @@ impl Clock {
         let minutes = number(parts.next(), 1..=2)?;
         let Some(seconds) = parts.next() else { return Some(Self { hours, minutes, seconds: 0, micros: 0 }) };
         let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+        if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+        let rounded_up = fraction.as_bytes().get(6).is_some_and(|digit| *digit >= b'5');
         Some(Self {
             hours,
             minutes,
             seconds: number(Some(whole), 1..=2)?,
-            micros: number(Some(&digits), 6..=6)?,
+            micros: number(Some(&digits), 6..=6)? + i64::from(rounded_up),
         })
     }
 

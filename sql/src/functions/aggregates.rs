@@ -134,8 +134,9 @@ impl Percentile {
         self.shared.charge(bytes.saturating_mul(values.len().checked_ilog2().unwrap_or(0) as usize + 1))?;
         values.sort_by(super::order);
         let Some(last) = values.len().checked_sub(1) else { return Ok(Value::Null) };
-        if what == "mode" {
-            return Ok(most_frequent(&values));
+        let descending = what.ends_with("desc");
+        if what.starts_with("mode") {
+            return Ok(most_frequent(&values, descending));
         }
         if fraction == Value::Null {
             return Ok(Value::Null);
@@ -145,24 +146,24 @@ impl Percentile {
             let message = format!("percentile value {share} is not between 0 and 1");
             return Err(Failure::new(sqlstate::OUT_OF_RANGE, message).hint("write 0.95 for 95 per cent"));
         }
-        let share = if what.ends_with("desc") { 1.0 - share } else { share };
+        // The share counts from the end in a descending order.
+        let nth = |at: usize| &values[if descending { last - at.min(last) } else { at.min(last) }];
         if what.starts_with("disc") {
-            let at = libm::ceil(share * values.len() as f64) as usize;
-            return Ok(values[at.saturating_sub(1).min(last)].clone());
+            let rank = libm::ceil(share * values.len() as f64) as usize;
+            return Ok(nth(rank.saturating_sub(1)).clone());
         }
         let place = share * last as f64;
         let below = libm::floor(place);
-        let (low, high) =
-            (number(&values[below as usize])?, number(&values[(below as usize + 1).min(last)])?);
+        let (low, high) = (number(nth(below as usize))?, number(nth(below as usize + 1))?);
         Ok(Value::Float(low + (high - low) * (place - below)))
     }
 }
 
-/// The first of those that occur most often among sorted values.
-fn most_frequent(values: &[Value]) -> Value {
+/// The first of those that occur most often among sorted values; the last in a descending order.
+fn most_frequent(values: &[Value], descending: bool) -> Value {
     let (mut found, mut most) = (&Value::Null, 0);
-    for run in values.chunk_by(|a, b| a == b) {
-        if run.len() > most {
+    for run in values.chunk_by(|a, b| super::order(a, b).is_eq()) {
+        if run.len() > most || descending && run.len() == most {
             (found, most) = (&run[0], run.len());
         }
     }

@@ -1,12 +1,14 @@
 //! Arrays as texts, and as lists of JSON.
 
+use std::borrow::Cow;
+
 use super::texts::within;
 use super::{Functions, SAME, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::{Type, convert, text};
 use crate::value::Value;
 
-pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
+pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Result<()> {
     pure(connection, "pg_json_of", 2, |args| opens_with(&args[0], &args[1]))?;
     pure(connection, "pg_array", 2, |args| match args {
         [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
@@ -15,23 +17,34 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
     })?;
     pure(connection, "pg_array_text", 1, |args| Ok(Value::Text(array_text(&text(args[0].clone()), 1))))?;
     for count in [2, 3] {
-        scalar(connection, "pg_array_join", count, SAME, |args| match args {
+        scalar(connection, "pg_array_join", count, SAME, move |args| match args {
             [Value::Text(list), Value::Text(separator), rest @ ..] => {
                 let null = rest.first().filter(|null| **null != Value::Null).map(|null| text(null.clone()));
-                Ok(Value::Text(joined(list, separator, null.as_deref())))
+                joined(list, separator, null.as_deref(), most).map(Value::Text)
             }
             _ => Ok(Value::Null),
         })?;
     }
-    pure(connection, "pg_array_split", 2, |args| {
-        let (whole, separator) = (text(args[0].clone()), text(args[1].clone()));
-        let parts: Vec<String> = match (whole.is_empty(), separator.is_empty()) {
-            (true, _) => Vec::new(),
-            (_, true) => vec![in_array(&whole)],
-            _ => whole.split(&separator).map(in_array).collect(),
-        };
-        Ok(Value::Text(format!("{{{}}}", parts.join(","))))
+    pure(connection, "pg_array_split", 2, move |args| {
+        split(&text(args[0].clone()), &text(args[1].clone()), most).map(Value::Text)
     })
+}
+
+/// The parts of a text as an array.
+fn split(whole: &str, separator: &str, most: usize) -> Result<String> {
+    let mut array = String::from("{");
+    let parts: &mut dyn Iterator<Item = &str> = match (whole.is_empty(), separator.is_empty()) {
+        (true, _) => &mut std::iter::empty(),
+        (_, true) => &mut std::iter::once(whole),
+        _ => &mut whole.split(separator),
+    };
+    for (at, part) in parts.enumerate() {
+        array.push_str(if at > 0 { "," } else { "" });
+        array.push_str(&in_array(part));
+        within(array.len() + 1, most)?;
+    }
+    array.push('}');
+    Ok(array)
 }
 
 /// `{a,"b c",NULL}` or `["a", "b c", null]`, as JSON with elements of one type.
@@ -179,16 +192,20 @@ pub(super) fn in_array(element: &str) -> String {
 }
 
 /// The elements of a list of JSON as one text; those that are null as `null`, or left out.
-pub(super) fn joined(list: &str, separator: &str, null: Option<&str>) -> String {
-    let parts: Vec<String> = elements(list)
-        .into_iter()
-        .filter_map(|raw| match raw {
-            "null" => null.map(str::to_owned),
-            raw if raw.starts_with('"') => Some(unquoted(raw)),
-            other => Some(other.to_owned()),
-        })
-        .collect();
-    parts.join(separator)
+fn joined(list: &str, separator: &str, null: Option<&str>, most: usize) -> Result<String> {
+    let mut text = String::new();
+    let parts = elements(list).into_iter().filter_map(|raw| match raw {
+        "null" => null.map(Cow::Borrowed),
+        raw if raw.starts_with('"') => Some(Cow::Owned(unquoted(raw))),
+        other => Some(Cow::Borrowed(other)),
+    });
+    for (at, part) in parts.enumerate() {
+        let separator = if at > 0 { separator } else { "" };
+        within(text.len() + separator.len() + part.len(), most)?;
+        text.push_str(separator);
+        text.push_str(&part);
+    }
+    Ok(text)
 }
 
 /// A text of JSON without its quotes.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Functions, pure};
+use super::{Functions, SAME, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::text;
 use crate::value::Value;
@@ -82,6 +82,12 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
         text.push_str(&left);
         text.push_str(&right);
         Ok(Value::Text(text))
+    })?;
+    // SQLite's own make the whole text before they look at its length.
+    scalar(connection, "concat", -1, SAME, move |args| linked("", args, most))?;
+    scalar(connection, "concat_ws", -1, SAME, move |args| match args {
+        [Value::Null, ..] | [] => Ok(Value::Null),
+        [_, values @ ..] => linked(&of(args, 0), values, most),
     })?;
     pure(connection, "pg_chr", 1, |args| character(whole(args, 0)?))?;
     pure(connection, "pg_to_hex", 1, |args| Ok(Value::Text(format!("{:x}", whole(args, 0)?))))
@@ -231,6 +237,19 @@ fn trimmed(args: &[Value], start: bool, end: bool) -> Result<Value> {
     Ok(Value::Text(rest.to_owned()))
 }
 
+/// The values that are not NULL as one text.
+fn linked(separator: &str, values: &[Value], most: usize) -> Result<Value> {
+    let mut linked = String::new();
+    let known = (0..values.len()).filter(|at| values[*at] != Value::Null);
+    for (nth, at) in known.enumerate() {
+        let (separator, value) = (if nth > 0 { separator } else { "" }, of(values, at));
+        within(linked.len() + separator.len() + value.len(), most)?;
+        linked.push_str(separator);
+        linked.push_str(&value);
+    }
+    Ok(Value::Text(linked))
+}
+
 fn character(number: i64) -> Result<Value> {
     let refused = |message: String| {
         Err(Failure::new(sqlstate::LIMIT, message).hint("give a number of Unicode from 1 to 1114111"))
@@ -250,7 +269,7 @@ fn split_part(text: &str, delimiter: &str, at: i64) -> Result<Value> {
             .hint("fields are numbered from 1, and from -1 at the end"));
     }
     if delimiter.is_empty() {
-        return Ok(Value::Text(if at.abs() == 1 { text.to_owned() } else { String::new() }));
+        return Ok(Value::Text(if matches!(at, 1 | -1) { text.to_owned() } else { String::new() }));
     }
     let index = if at > 0 { at - 1 } else { text.split(delimiter).count() as i64 + at };
     let part = usize::try_from(index).ok().and_then(|index| text.split(delimiter).nth(index));

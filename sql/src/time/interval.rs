@@ -20,6 +20,20 @@ enum Wrong {
 /// Digits of the hours of an interval.
 const DIGITS_OF_HOURS: usize = 7;
 
+/// Months and days of an interval at most, as in PostgreSQL; and microseconds.
+const MOST: f64 = 2_147_483_647.0;
+const MOST_MICROS: f64 = 9.2e18;
+
+fn within(amount: f64, most: f64) -> std::result::Result<i64, Wrong> {
+    if amount.abs() <= most { Ok(amount as i64) } else { Err(Wrong::TooLarge) }
+}
+
+/// To twelve digits behind the point: 0.7 months are 21 days, and 1.7 months not less.
+fn rounded(amount: f64) -> f64 {
+    const DIGITS: f64 = 1e12;
+    if amount.abs() < 1e3 { libm::rint(amount * DIGITS) / DIGITS } else { amount }
+}
+
 impl Interval {
     /// `1 day 2 hours`, `90 minutes`, `01:30:00`, `-1 month`, `2 weeks ago`, `1-2` for years and months,
     /// `P1DT2H`.
@@ -108,12 +122,9 @@ impl Interval {
         if !amount.is_finite() {
             return Err(Wrong::Syntax);
         }
-        if amount.abs() > 1e9 {
-            return Err(Wrong::TooLarge);
-        }
         let unit = unit.to_ascii_lowercase();
         let unit = if unit.len() > 3 { unit.trim_end_matches('s') } else { &unit };
-        let mut years = |years: f64| self.add_months(amount * 12.0 * years);
+        let mut years = |years: f64| self.add_months(libm::rint(amount * 12.0 * years));
         let size = match unit {
             "millennium" | "millennia" | "mil" => return years(1_000.0),
             "century" | "centurie" | "c" | "cent" => return years(100.0),
@@ -121,7 +132,7 @@ impl Interval {
             "year" | "y" | "yr" => return years(1.0),
             "month" | "mon" => {
                 self.add_months(amount)?;
-                return self.add_whole_days((amount - libm::trunc(amount)) * 30.0);
+                return self.add_days(rounded((amount - libm::trunc(amount)) * 30.0));
             }
             "week" | "w" => return self.add_days(amount * 7.0),
             "day" | "d" => return self.add_days(amount),
@@ -136,12 +147,12 @@ impl Interval {
     }
 
     fn add_months(&mut self, amount: f64) -> std::result::Result<(), Wrong> {
-        self.months = self.months.checked_add(amount as i64).ok_or(Wrong::TooLarge)?;
+        self.months = self.months.checked_add(within(amount, MOST)?).ok_or(Wrong::TooLarge)?;
         Ok(())
     }
 
     fn add_whole_days(&mut self, amount: f64) -> std::result::Result<(), Wrong> {
-        self.days = self.days.checked_add(amount as i64).ok_or(Wrong::TooLarge)?;
+        self.days = self.days.checked_add(within(amount, MOST)?).ok_or(Wrong::TooLarge)?;
         Ok(())
     }
 
@@ -151,17 +162,21 @@ impl Interval {
     }
 
     fn add_micros(&mut self, amount: f64) -> std::result::Result<(), Wrong> {
-        self.micros = self.micros.checked_add(amount as i64).ok_or(Wrong::TooLarge)?;
+        let amount = within(libm::rint(amount), MOST_MICROS)?;
+        self.micros = self.micros.checked_add(amount).ok_or(Wrong::TooLarge)?;
         Ok(())
     }
 
+    /// A part of a month are days, of which it has 30, and a part of a day is a time, as in PostgreSQL.
     pub(crate) fn times(self, factor: f64) -> Self {
-        let days = self.days as f64 * factor;
-        let rest = (days - libm::trunc(days)) * DAY as f64;
+        let (months, days) = (self.months as f64 * factor, self.days as f64 * factor);
+        let of_month = rounded((months - libm::trunc(months)) * 30.0);
+        let of_day = rounded(days - libm::trunc(days) + of_month - libm::trunc(of_month));
+        let more = libm::trunc(of_day);
         Self {
-            months: (self.months as f64 * factor) as i64,
-            days: days as i64,
-            micros: (rest as i64).saturating_add((self.micros as f64 * factor) as i64),
+            months: months as i64,
+            days: (days as i64).saturating_add((libm::trunc(of_month) + more) as i64),
+            micros: libm::rint(self.micros as f64 * factor + (of_day - more) * DAY as f64) as i64,
         }
     }
 

@@ -164,13 +164,12 @@ impl Translator<'_> {
             let message = format!("function percentile_cont({}) does not exist", kind.name());
             return Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint("give it numbers"));
         }
-        let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
+        let order = if matches!(term.options.sort, Some(OrderBySort::Desc)) { " desc" } else { "" };
         self.inside("pg_percentile(", &term.expr, Type::Unknown, ", ")?;
         match (name, args) {
-            ("mode", []) => self.put("0, 'mode')"),
+            ("mode", []) => self.put(&format!("0, 'mode{order}')")),
             ("percentile_cont" | "percentile_disc", [fraction]) => {
                 let what = name.trim_start_matches("percentile_");
-                let order = if descending { " desc" } else { "" };
                 self.inside("", fraction, Type::Float8, &format!(", '{what}{order}')"))?;
             }
             _ => {
