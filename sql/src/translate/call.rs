@@ -275,6 +275,7 @@ impl Translator<'_> {
             Takes::Numbers => "numeric",
             Takes::Texts | Takes::TextNumbers => "text",
             _ if BOOLS.contains(&name) => "boolean",
+            _ if category == Category::Json => "text",
             _ => "integer",
         };
         Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint(format!("add a cast to it: `::{to}`")))

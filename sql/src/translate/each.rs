@@ -5,9 +5,9 @@
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Query, TableAlias, TableFactor, Value as Literal};
 
 use super::expr::unsupported;
-use super::{Relation, Translator, folded, quoted};
+use super::{Relation, Translator, folded, quoted, undefined_column};
 use crate::catalogue::{Body, Output};
-use crate::error::Result;
+use crate::error::{Failure, Result, sqlstate};
 use crate::types::Type;
 
 /// A function in FROM that gives a row for each part of a value.
@@ -151,7 +151,167 @@ pub(super) fn lateral(outputs: Vec<Output>, known: String) -> Relation {
     Relation { alias: known, table: None, outputs, body: Body::TABLE, pending: false, sources: Some(sources) }
 }
 
+/// Columns of `json_each`, which SQLite sees in every query that has one in its FROM.
+const SHOWN: [&str; 10] = ["key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"];
+
+fn is_shown(name: &str) -> bool {
+    SHOWN.contains(&name)
+}
+
+/// Whether a FROM makes a `json_each` of it, or of a part of it.
+pub(super) fn is_elements(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Derived { lateral, .. } => *lateral,
+        TableFactor::NestedJoin { table_with_joins: inner, .. } => {
+            let mut joined = inner.joins.iter().map(|join| &join.relation);
+            is_elements(&inner.relation) || joined.any(is_elements)
+        }
+        other => Elements::of(other).is_some(),
+    }
+}
+
+/// Whether a name is that of a function in FROM with one column, which means this column.
+fn is_whole(relation: &Relation, name: &str) -> bool {
+    relation.sources.is_some() && relation.outputs.len() == 1 && relation.alias == name
+}
+
+fn beside(name: &str, hint: &str) -> Failure {
+    let what = format!("the name {name} alone beside elements of JSON, of arrays or a LATERAL subquery");
+    Failure::unsupported(what, hint)
+}
+
 impl Translator<'_> {
+    /// Whether a `json_each` stands in a FROM around.
+    pub(super) fn is_beside_elements(&self) -> bool {
+        self.scopes.iter().flatten().any(|relation| relation.sources.is_some())
+    }
+
+    /// What has to stand before a column that is named alone: beside a `json_each`, SQLite would take one of
+    /// its columns, and in a subquery of a RETURNING, one of the subquery.
+    pub(super) fn owner(&self, name: &str) -> Result<Option<String>> {
+        let is_returned = self.returning && self.scopes.len() > 1;
+        if !is_returned && !self.is_beside_elements() {
+            return Ok(None);
+        }
+        for (at, scope) in self.scopes.iter().enumerate().rev() {
+            self.toil(scope.iter().map(|relation| relation.outputs.len()).sum());
+            let has = |relation: &&Relation| relation.outputs.iter().any(|output| output.name == name);
+            let owners: Vec<&Relation> = scope.iter().filter(has).collect();
+            match owners.as_slice() {
+                [] if scope.iter().any(|relation| is_whole(relation, name)) => return Ok(None),
+                [] => {}
+                [only] if only.sources.is_some() => return Ok(None),
+                [only] if self.returning && at == 0 => return self.target_behind(only),
+                [only] => {
+                    let mut inner = self.scopes[at + 1..].iter().flatten();
+                    let is_named = !only.alias.is_empty() && !inner.any(|other| other.alias == only.alias);
+                    if !is_named && is_shown(name) {
+                        let hint = "give each table and subquery an alias of its own";
+                        return Err(beside(name, hint));
+                    }
+                    return Ok(is_named.then(|| only.alias.clone()));
+                }
+                several if several.iter().any(|relation| relation.sources.is_some()) => {
+                    let message = format!("column reference \"{name}\" is ambiguous");
+                    return Err(Failure::new(sqlstate::AMBIGUOUS_COLUMN, message)
+                        .hint("write the alias of its table before it"));
+                }
+                _ if is_shown(name) => return Err(beside(name, "write the alias of its table before it")),
+                _ => return Ok(None),
+            }
+        }
+        let is_open = |relation: &Relation| relation.outputs.is_empty() && relation.sources.is_none();
+        match is_shown(name) && !is_returned && !self.scopes.iter().flatten().any(is_open) {
+            true => Err(undefined_column(name)),
+            false => Ok(None),
+        }
+    }
+
+    /// The name of the table that a statement changes, for a subquery in its RETURNING: SQLite has no aliases
+    /// there.
+    pub(super) fn target_behind(&self, target: &Relation) -> Result<Option<String>> {
+        let table = target.table.as_ref().filter(|_| self.scopes.len() > 1);
+        let mut inner = self.scopes.iter().skip(1).flatten();
+        match table {
+            Some(table) if inner.any(|other| other.alias == *table) => Err(Failure::unsupported(
+                format!("a subquery in RETURNING that reads {table} by this name"),
+                "give it another alias in the subquery",
+            )),
+            table => Ok(table.cloned()),
+        }
+    }
+
+    /// A term of an ORDER BY: the name of a column of the result comes before those of the FROM. `united` is
+    /// the ORDER BY of a UNION, which has no others.
+    pub(super) fn sorted_by(&mut self, term: &Expr, united: bool) -> Result<()> {
+        if let Expr::Identifier(name) = term
+            && self.is_beside_elements()
+        {
+            let name = folded(name);
+            let mut aliases = self.aliases.last().into_iter().flatten();
+            if united || aliases.any(|(alias, _)| *alias == name) {
+                self.names_alias(&name);
+                self.name(&name);
+                return Ok(());
+            }
+        }
+        self.expr(term, Type::Unknown)
+    }
+
+    /// A term of a GROUP BY: the names of columns of the FROM come before those of the result.
+    pub(super) fn grouped_by(&mut self, term: &Expr) -> Result<()> {
+        if let Expr::Identifier(name) = term
+            && self.is_beside_elements()
+        {
+            let name = folded(name);
+            let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+            let is_own = |relation: &Relation| {
+                is_whole(relation, &name) || relation.outputs.iter().any(|output| output.name == name)
+            };
+            let aliases = self.aliases.last().map(Vec::as_slice).unwrap_or_default();
+            if !scope.iter().any(is_own)
+                && let Some(at) = aliases.iter().position(|(alias, _)| *alias == name)
+            {
+                self.names_alias(&name);
+                self.put(&(at + 1).to_string());
+                return Ok(());
+            }
+        }
+        self.expr(term, Type::Unknown)
+    }
+
+    /// Does `write` for the arguments of a `json_each`, whose own columns SQLite sees there.
+    pub(super) fn inside_elements(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let (body, sources) = (Body::TABLE, Some(Vec::new()));
+        let own = Relation {
+            alias: String::new(),
+            table: None,
+            outputs: Vec::new(),
+            body,
+            pending: false,
+            sources,
+        };
+        self.scopes.push(vec![own]);
+        let written = write(self);
+        self.scopes.pop();
+        written
+    }
+
+    /// Fails if a join by name would join by a column of a `json_each`.
+    pub(super) fn joins_elements(&self, columns: Option<&[String]>) -> Result<()> {
+        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        let elements = || scope.iter().filter(|relation| relation.sources.is_some());
+        let has = |name: &String| elements().flat_map(|one| &one.outputs).any(|output| output.name == *name);
+        if columns.is_some_and(|columns| !columns.iter().any(|name| is_shown(name) || has(name))) {
+            return Ok(());
+        }
+        let hint = "write ON, as in JOIN … ON a.id = b.id, and name the columns with their aliases";
+        Err(Failure::unsupported(
+            "a join by name with elements of JSON, of arrays or a LATERAL subquery",
+            hint,
+        ))
+    }
+
     pub(super) fn elements_of(&mut self, elements: &Elements<'_>) -> Result<()> {
         self.put("json_each(");
         match (elements.kind, elements.arguments.as_slice()) {

@@ -78,9 +78,21 @@ impl Translator<'_> {
         if let [relation, _] = names {
             self.in_scope(&folded(relation), &name)
                 .map_err(|failure| failure.at(relation.span.start.line, relation.span.start.column))?;
-            if self.returning && resolved.is_some() && self.source(names).is_none() {
+            if self.is_returned(&folded(relation)) && resolved.is_some() && self.source(names).is_none() {
                 // SQLite's RETURNING has no aliases.
-                self.put(&quoted(&name));
+                let scope = self.scopes.first().map(Vec::as_slice).unwrap_or_default();
+                let target = scope.iter().find(|target| target.alias == folded(relation));
+                let before = target.map_or(Ok(None), |target| self.target_behind(target))?;
+                let before = before.map(|table| format!("{}.", quoted(&table))).unwrap_or_default();
+                self.put(&format!("{before}{}", quoted(&name)));
+                return Ok(());
+            }
+        }
+        if let [only] = names {
+            let owner = self.owner(&name);
+            let owner = owner.map_err(|failure| failure.at(only.span.start.line, only.span.start.column))?;
+            if let Some(alias) = owner {
+                self.put(&format!("{}.{}", quoted(&alias), quoted(&name)));
                 return Ok(());
             }
         }
@@ -96,6 +108,11 @@ impl Translator<'_> {
         let text: Vec<String> = parts.iter().map(|part| quoted(&folded(part))).collect();
         self.put(&text.join("."));
         Ok(())
+    }
+
+    /// Whether an alias is that of what a RETURNING gives back, and of nothing in a subquery of it.
+    fn is_returned(&self, alias: &str) -> bool {
+        self.returning && !self.scopes.iter().skip(1).flatten().any(|relation| relation.alias == alias)
     }
 
     /// Fails if no relation has this alias, or it has no such column.

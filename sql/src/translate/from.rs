@@ -5,7 +5,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, UnaryOperator, Value as Literal,
 };
 
-use super::each::Elements;
+use super::each::{Elements, is_elements};
 use super::relation::{Named, function_column, unsupported};
 use super::{Translator, folded, interval, literal, quoted, relation_name, system};
 use crate::error::{Failure, Result, sqlstate};
@@ -18,11 +18,16 @@ impl Translator<'_> {
     pub(super) fn from(&mut self, from: &[TableWithJoins]) -> Result<()> {
         self.list(from, |this, item| {
             this.factor(&item.relation)?;
-            item.joins.iter().try_for_each(|join| this.join(join))
+            let mut elements = is_elements(&item.relation);
+            item.joins.iter().try_for_each(|join| {
+                elements |= is_elements(&join.relation);
+                this.join(join, elements)
+            })
         })
     }
 
-    fn join(&mut self, join: &Join) -> Result<()> {
+    /// `elements` says whether what is joined shows columns that are not its own.
+    fn join(&mut self, join: &Join, elements: bool) -> Result<()> {
         let (word, constraint) = match &join.join_operator {
             JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (" JOIN ", constraint),
             JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
@@ -38,6 +43,9 @@ impl Translator<'_> {
         // SQLite keeps the order of a CROSS JOIN, PostgreSQL does not.
         let word = if word == " CROSS JOIN " { " JOIN " } else { word };
         if matches!(constraint, JoinConstraint::Natural) {
+            if elements {
+                self.joins_elements(None)?;
+            }
             self.joins_by_name(None);
             self.put(" NATURAL");
         }
@@ -49,11 +57,14 @@ impl Translator<'_> {
                 self.condition(condition)
             }
             JoinConstraint::Using(columns) => {
+                let names = columns.iter().map(relation_name).collect::<Result<Vec<_>>>()?;
+                if elements {
+                    self.joins_elements(Some(&names))?;
+                }
                 self.put(" USING (");
                 self.joins_by_name(Some(columns.len()));
-                self.list(columns, |this, column| {
-                    let name = relation_name(column)?;
-                    this.name(&name);
+                self.list(&names, |this, name| {
+                    this.name(name);
                     Ok(())
                 })?;
                 self.put(")");

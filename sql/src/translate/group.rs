@@ -6,7 +6,6 @@ use super::order::within_columns;
 use super::relation::column_name;
 use super::{Translator, call, folded};
 use crate::error::{Failure, Result, sqlstate};
-use crate::types::Type;
 
 impl Translator<'_> {
     pub(super) fn grouping(&mut self, select: &Select) -> Result<()> {
@@ -29,7 +28,7 @@ impl Translator<'_> {
         if !list.is_empty() {
             self.put(" GROUP BY ");
             list.iter().for_each(|term| self.names_number(term));
-            self.list(list, |this, expr| this.expr(expr, Type::Unknown))?;
+            self.list(list, |this, expr| this.grouped_by(expr))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! ORDER BY, LIMIT and WINDOW.
 
 use sqlparser::ast::{
-    Expr, Fetch, LimitClause, NamedWindowExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
+    Expr, Fetch, LimitClause, NamedWindowExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SetExpr,
     UnaryOperator, Value as Literal,
 };
 
@@ -108,7 +108,8 @@ impl Translator<'_> {
             self.put(" ORDER BY ");
             list.iter().try_for_each(|term| within_columns(&term.expr, columns, "ORDER BY"))?;
             list.iter().for_each(|term| self.names_number(&term.expr));
-            self.order(list)?;
+            let united = !matches!(query.body.as_ref(), SetExpr::Select(_));
+            self.order_terms(list, |this, term| this.sorted_by(term, united))?;
         }
         let (limit, offset) = match (&query.limit_clause, &query.fetch) {
             (None, None) => return Ok(()),
@@ -165,6 +166,14 @@ impl Translator<'_> {
 
     /// The terms of an ORDER BY. In PostgreSQL NULL is larger than all values, in SQLite it is smaller.
     pub(super) fn order(&mut self, list: &[OrderByExpr]) -> Result<()> {
+        self.order_terms(list, |this, term| this.expr(term, Type::Unknown))
+    }
+
+    fn order_terms(
+        &mut self,
+        list: &[OrderByExpr],
+        write: impl Fn(&mut Self, &Expr) -> Result<()>,
+    ) -> Result<()> {
         self.result_columns(list.len())?;
         self.list(list, |this, term| {
             let descending = match &term.options.sort {
@@ -174,7 +183,7 @@ impl Translator<'_> {
                     return Err(Failure::unsupported("ORDER BY … USING", "use ASC or DESC"));
                 }
             };
-            this.expr(&term.expr, Type::Unknown)?;
+            write(this, &term.expr)?;
             this.put(if descending { " DESC" } else { "" });
             let first = term.options.nulls_first.unwrap_or(descending);
             if !this.is_never_null(&term.expr) && first == descending {

@@ -2,8 +2,8 @@
 
 use sqlparser::ast::{BinaryOperator as Op, Expr, FunctionArguments, Query};
 
-use super::Translator;
 use super::expr::unsupported;
+use super::{Translator, call};
 use crate::error::{Failure, Result};
 use crate::types::Type;
 
@@ -76,6 +76,10 @@ impl Translator<'_> {
             let hint = "use a comparison, or list the values: LIKE ANY (ARRAY['a%', 'b%'])";
             return Err(Failure::unsupported(format!("the operator {op} with ANY or ALL"), hint));
         }
+        if call::aggregates(left) {
+            let hint = "compute the aggregate in a WITH query, and compare its column";
+            return Err(Failure::unsupported("an aggregate before ANY or ALL of a query or an array", hint));
+        }
         let kind = self.type_of(left);
         self.put("(WITH pg_each(pg_value) AS (");
         match right {
@@ -140,7 +144,7 @@ impl Translator<'_> {
             other => (other, expected),
         };
         self.put("json_each(");
-        self.array_of(array, kind)?;
+        self.inside_elements(|this| this.array_of(array, kind))?;
         self.put(")");
         Ok(())
     }

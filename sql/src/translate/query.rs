@@ -283,7 +283,9 @@ impl Translator<'_> {
             let size = this.size.all() - before;
             sizes.push(size);
             let name = alias.clone().unwrap_or_else(|| column_name(expr));
-            if alias.is_some() || !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+            // Beside elements a column is written as what it is in SQLite, which has no name.
+            if alias.is_some() || !is_column || this.is_beside_elements() {
                 this.put(&format!(" AS {}", quoted(&name)));
             }
             named.push((name, size));
