@@ -77,3 +77,6 @@ SELECT '2026-01-01 12:00:00.123456abc'::timestamp;
 SELECT '2026-01-01 12:00:00.1234567'::timestamp, '2026-01-01 23:59:59.9999999'::timestamp;
 SELECT greatest(9007199254740992.0, 9007199254740993), least(9007199254740992.0, 9007199254740991), greatest(1, 1.5), least(-1, -1.5);
 SELECT array_to_string(string_to_array('a,,b', ','), '-'), array_to_string('{1,NULL,3}'::int[], ',', '*'), string_to_array('a b,c', ','), string_to_array('', ','), concat('a', NULL, 1, 2.0), concat_ws(NULL, 'a', 'b'), concat_ws('-', NULL, 'a', NULL, 2);
+SELECT to_char(5, ''), to_char(5, 'FM'), to_char(-0.001, '9.99'), to_char(0.5, '.99'), to_char(5, '.9'), to_char(-5, 'S9'), to_char(5, '09.50');
+SELECT to_char(now(), ''), to_char(now(), '"open'), to_char(now(), 'é YYYY ü'), to_char(5, ''), to_char(5, 'FM'), to_char(-0.001, '9.99'), to_char(0.5, '.99'), to_char(5, '.9'), to_char(-5, 'S9');
+SELECT '12:00:00.5x'::time;

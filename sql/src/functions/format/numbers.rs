@@ -78,6 +78,9 @@ pub(super) fn written(number: f64, pattern: &str, shared: &Shared) -> Result<Str
         (false, false) if compact => "",
         (false, false) => " ",
     };
+    if whole.is_empty() && fraction.is_none() {
+        return Ok(suffix);
+    }
     if integer.len() > slots {
         let hashes = |slots: &str| slots.replace(['9', '0'], "#");
         let point = fraction.map_or(String::new(), |fraction| format!(".{}", hashes(&fraction)));
