@@ -1,6 +1,6 @@
 //! What tables there are: PostgreSQL's types of their columns, their keys, and what SQLite does not keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::Type;
 
@@ -47,6 +47,8 @@ pub(crate) struct View {
     pub outputs: Vec<Output>,
     /// The tables that it reads.
     pub tables: Vec<String>,
+    /// The views that it names.
+    pub views: BTreeSet<String>,
     pub body: Body,
 }
 
@@ -125,6 +127,20 @@ impl Catalogue {
             || self.views.contains_key(name)
             || self.indexes.contains_key(name)
             || self.sequences.contains_key(name)
+    }
+
+    /// Whether one of `views` reads the view `name`, by way of others too, or is it.
+    pub(crate) fn reads_view(&self, views: &BTreeSet<String>, name: &str) -> bool {
+        let mut reached = views.clone();
+        let mut open: Vec<&String> = views.iter().collect();
+        while let Some(view) = open.pop() {
+            for other in self.views.get(view).iter().flat_map(|view| &view.views) {
+                if reached.insert(other.clone()) {
+                    open.push(other);
+                }
+            }
+        }
+        reached.contains(name)
     }
 
     pub(crate) fn relations(&self) -> usize {

@@ -27,7 +27,7 @@ mod special;
 mod system;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, SetExpr};
 
@@ -139,6 +139,10 @@ pub(crate) struct Translator<'a> {
     size: Size,
     params: Vec<Type>,
     tables: BTreeMap<String, TableMode>,
+    /// The views that it names.
+    views: BTreeSet<String>,
+    /// It reads a table of the system, whose rows are written into the statement.
+    reads_system: bool,
     /// The relations of the queries around, the innermost last.
     scopes: Vec<Vec<Relation>>,
     /// Names that a SELECT gives to its columns, and how large these are; the innermost SELECT last.
@@ -280,6 +284,8 @@ impl<'a> Translator<'a> {
             size: Size::default(),
             params: Vec::new(),
             tables: BTreeMap::new(),
+            views: BTreeSet::new(),
+            reads_system: false,
             scopes: Vec::new(),
             aliases: Vec::new(),
             windows: Vec::new(),

@@ -35,7 +35,7 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>, bounds: &Bounds) -> Result<ast::
             .hint("send one statement at a time")
     } else {
         let word = next.token.to_string();
-        unread(&word)
+        unread(&word, "")
             .unwrap_or_else(|| remedied(format!("syntax error at or near \"{word}\""), &word, &next.token))
     };
     Err(failure.at(place.line, place.column))
@@ -100,7 +100,8 @@ fn syntax(error: ParserError, end: (u64, u64)) -> Failure {
     let word = message.rsplit_once("found: ").map_or("", |(_, word)| word.trim());
     let token = super::tokens(word).ok().and_then(|tokens| tokens.into_iter().next());
     let token = token.map_or(Token::EOF, |token| token.token);
-    let failure = unread(word).unwrap_or_else(|| remedied(format!("syntax error: {message}"), word, &token));
+    let failure =
+        unread(word, message).unwrap_or_else(|| remedied(format!("syntax error: {message}"), word, &token));
     failure.at(place.0, place.1)
 }
 
@@ -125,9 +126,11 @@ const UNREAD: [(&str, &str, &str); 17] = [
     ("XMLELEMENT", "XML", "use json_build_object"),
 ];
 
-/// The failure of a statement that PostgreSQL takes.
-fn unread(word: &str) -> Option<Failure> {
+/// The failure of a statement that PostgreSQL takes. `message` is what the parser says about the word.
+fn unread(word: &str, message: &str) -> Option<Failure> {
     let found = UNREAD.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word));
+    // `NO` and `KEY` are those of a row lock only behind its FOR.
+    let found = found.filter(|(_, what, _)| !what.starts_with("FOR ") || message.contains("UPDATE or SHARE"));
     found.map(|(_, what, hint)| Failure::unsupported(what, *hint))
 }
 

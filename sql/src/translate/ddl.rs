@@ -12,9 +12,10 @@ use sqlparser::ast::{
 };
 
 use super::{Relation, Translator, folded, quoted, relation_name, undefined_column, undefined_table};
-use crate::catalogue::{Column, Index, Table, View};
+use crate::catalogue::{Column, Index, Output, Table, View};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
+use crate::types::Type;
 
 /// A statement that changes what tables there are.
 #[derive(Clone, Debug)]
@@ -182,7 +183,7 @@ impl Translator<'_> {
                     }
                 }
                 expr => {
-                    keys.push(self.apart(|this| this.expr(expr, crate::types::Type::Unknown))?);
+                    keys.push(self.apart(|this| this.expr(expr, Type::Unknown))?);
                     plain = None;
                 }
             }
@@ -216,11 +217,47 @@ impl Translator<'_> {
             return Err(Failure::new(sqlstate::UNDEFINED_PARAMETER, "a view cannot have parameters")
                 .hint("put the condition into the queries of the view"));
         }
+        if self.reads_system {
+            let hint = "select from the table of the system where you need its rows";
+            return Err(Failure::unsupported("a view of the system catalogue", hint));
+        }
+        if replaced {
+            self.replaces(&name, &outputs)?;
+        }
         let tables = self.tables.keys().cloned().collect();
+        let views = std::mem::take(&mut self.views);
         let drop = replaced.then(|| format!("DROP VIEW {}", quoted(&name)));
         let statements = drop.into_iter().chain([std::mem::take(&mut self.out)]).collect();
-        let change = Change::View(name, View { outputs, tables, body: written.body });
+        let change = Change::View(name, View { outputs, tables, views, body: written.body });
         Ok(Ddl { statements, changes: vec![change], tables: Vec::new() })
+    }
+
+    /// Fails if what was written cannot take the place of a view: others may read its columns.
+    fn replaces(&self, name: &str, outputs: &[Output]) -> Result<()> {
+        if self.catalogue.reads_view(&self.views, name) {
+            let message = format!("infinite recursion detected in rules for relation \"{name}\"");
+            return Err(Failure::new(sqlstate::INVALID_DEFINITION, message)
+                .hint("a view cannot read itself: give the new one another name"));
+        }
+        let old = self.catalogue.views.get(name).map(|view| view.outputs.as_slice()).unwrap_or_default();
+        let changed = old.iter().zip(outputs).find_map(|(old, new)| {
+            if old.name != new.name {
+                return Some(format!(
+                    "cannot change name of view column \"{}\" to \"{}\"",
+                    old.name, new.name
+                ));
+            }
+            let (from, to) = (old.kind.name(), new.kind.name());
+            let is_other = from != to && old.kind != Type::Unknown;
+            is_other.then(|| {
+                format!("cannot change data type of view column \"{}\" from {from} to {to}", old.name)
+            })
+        });
+        let fewer = (outputs.len() < old.len()).then(|| "cannot drop columns from view".to_owned());
+        changed.or(fewer).map_or(Ok(()), |message| {
+            Err(Failure::new("42P16", message)
+                .hint("keep the columns and add others behind them, or drop the view first"))
+        })
     }
 
     fn alter_table(&mut self, alter: &AlterTable) -> Result<Ddl> {

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use super::each::{Elements, is_elements};
 use super::relation::{Named, function_column, unsupported};
-use super::{Translator, folded, interval, literal, quoted, relation_name, system};
+use super::{Translator, folded, interval, literal, quoted, relation_name};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::TableMode;
 use crate::time::Interval;
@@ -79,9 +79,9 @@ impl Translator<'_> {
 
     fn factor(&mut self, factor: &TableFactor) -> Result<()> {
         match factor {
-            factor if system::of(factor).is_some_and(|(view, _)| !self.hides(view.1)) => {
-                if let Some(found) = system::of(factor) {
-                    self.system(found);
+            factor if self.system_of(factor).is_some() => {
+                if let Some(found) = self.system_of(factor) {
+                    self.system(&found);
                 }
                 self.within()
             }
@@ -158,6 +158,7 @@ impl Translator<'_> {
         } else if let Some(view) = self.catalogue.views.get(&known)
             && !self.ctes.iter().any(|cte| cte.name == known)
         {
+            self.views.insert(known.clone());
             view.tables.iter().for_each(|table| self.uses(table, TableMode::AccessShare));
         }
         self.name(&known);

@@ -242,7 +242,7 @@ fn is_least(expr: &Expr) -> bool {
 }
 
 /// The type of a sum: of integers the longer one, of all else a floating-point number.
-fn wider(left: Type, right: Type) -> Type {
+pub(super) fn wider(left: Type, right: Type) -> Type {
     let rank = |kind: Type| match kind {
         Type::Int2 => 1,
         Type::Int4 => 2,

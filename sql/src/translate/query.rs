@@ -7,6 +7,7 @@ use sqlparser::ast::{
 
 use super::relation::column_name;
 use super::row_lock::not_lockable;
+use super::set::{as_wanted, is_widened};
 use super::size::Written;
 use super::{Cte, Run, Translator, call, folded, quoted, relation_name};
 use crate::catalogue::{Body, Output};
@@ -148,6 +149,17 @@ impl Translator<'_> {
         }
         if recursive {
             self.ctes.push(Cte { name: name.clone(), outputs: outputs.clone(), body: Body::TABLE });
+            let overall = self.describe(&cte.query)?;
+            let mut columns = outputs.iter().zip(&overall);
+            if let Some((first, all)) = columns.find(|(first, all)| is_widened(first.kind, all.kind)) {
+                let (column, first, all) = (&first.name, first.kind.name(), all.kind.name());
+                let message = format!(
+                    "recursive query \"{name}\" column \"{column}\" has type {first} in non-recursive \
+                     term but type {all} overall"
+                );
+                return Err(Failure::new(sqlstate::TYPE_MISMATCH, message)
+                    .hint(format!("cast it in the first SELECT: `::{all}`")));
+            }
         }
         self.put("(");
         let written = self.query(&cte.query)?;
@@ -166,7 +178,9 @@ impl Translator<'_> {
                 self.scoped(select, |this| this.select(select, &[], false)).map(|(_, written)| written)
             }
             SetExpr::Query(query) => {
-                self.wanted = None;
+                if let Some(wanted) = self.wanted.take() {
+                    as_wanted(&self.describe(query)?, &wanted)?;
+                }
                 self.put("SELECT * FROM (");
                 let written = self.query(query)?;
                 self.put(")");
@@ -256,6 +270,12 @@ impl Translator<'_> {
         let mut sizes = Vec::new();
         let mut named = Vec::new();
         self.list(items, |this, item| {
+            if !wanted.is_empty()
+                && matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+            {
+                let outputs = this.projected_items(std::slice::from_ref(item))?;
+                as_wanted(&outputs, wanted.get(sizes.len()..).unwrap_or_default())?;
+            }
             let (expr, alias) = match item {
                 SelectItem::UnnamedExpr(expr) => (expr, None),
                 SelectItem::ExprWithAlias { expr, alias } => (expr, Some(folded(alias))),
@@ -279,13 +299,13 @@ impl Translator<'_> {
             };
             this.result_columns(sizes.len() + 1)?;
             let before = this.size.all();
-            this.expr(expr, wanted.get(sizes.len()).copied().unwrap_or(Type::Unknown))?;
+            let is_cast = this.widened(expr, wanted.get(sizes.len()).copied().unwrap_or(Type::Unknown))?;
             let size = this.size.all() - before;
             sizes.push(size);
             let name = alias.clone().unwrap_or_else(|| column_name(expr));
             let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
             // Beside elements a column is written as what it is in SQLite, which has no name.
-            if alias.is_some() || !is_column || this.is_beside_elements() {
+            if alias.is_some() || is_cast || !is_column || this.is_beside_elements() {
                 this.put(&format!(" AS {}", quoted(&name)));
             }
             named.push((name, size));

@@ -259,8 +259,8 @@ impl Translator<'_> {
 
     fn relation_of(&mut self, factor: &TableFactor, relations: &mut Vec<Relation>) -> Result<()> {
         match factor {
-            factor if system::of(factor).is_some_and(|(view, _)| !self.hides(view.1)) => {
-                relations.extend(system::of(factor).map(system::relation));
+            factor if self.system_of(factor).is_some() => {
+                relations.extend(self.system_of(factor).map(system::relation));
             }
             TableFactor::Table { name, alias, args: None, .. } => {
                 let Named { name, table, outputs, body } = self.named(name)?;

@@ -3,10 +3,11 @@
 use sqlparser::ast::{Expr, SelectItem, SetExpr, SetOperator, SetQuantifier, Values};
 
 use super::Translator;
+use super::infer::wider;
 use super::size::Written;
-use crate::catalogue::Body;
+use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
-use crate::types::Type;
+use crate::types::{Category, Type};
 
 impl Translator<'_> {
     pub(super) fn set_operation(
@@ -40,6 +41,15 @@ impl Translator<'_> {
         Ok(first.and(&second))
     }
 
+    /// Writes a value of a column of type `wanted`, and says whether it had to be cast.
+    pub(super) fn widened(&mut self, expr: &Expr, wanted: Type) -> Result<bool> {
+        if wanted == Type::Unknown || !is_widened(self.type_of(expr), wanted) {
+            return self.expr(expr, wanted).map(|()| false);
+        }
+        self.inside("pg_cast(", expr, Type::Unknown, &format!(", {})", wanted.code()))?;
+        Ok(true)
+    }
+
     fn part(&mut self, part: &SetExpr, nested: bool) -> Result<Written> {
         if !nested {
             return self.body(part);
@@ -65,7 +75,7 @@ impl Translator<'_> {
             let cells: Vec<(usize, &Expr)> = row.content.iter().enumerate().collect();
             this.list(&cells, |this, (at, expr)| {
                 let before = this.size.all();
-                this.expr(expr, wanted.get(*at).copied().unwrap_or(Type::Unknown))?;
+                this.widened(expr, wanted.get(*at).copied().unwrap_or(Type::Unknown))?;
                 sizes[*at] = sizes[*at].max(this.size.all() - before);
                 Ok(())
             })?;
@@ -142,13 +152,50 @@ impl Translator<'_> {
     }
 }
 
+/// The type that has the values of both, which are of one category.
+fn widest(known: Type, kind: Type) -> Type {
+    let rank = |kind: Type| match kind {
+        Type::Timestamp => 1,
+        Type::Timestamptz => 2,
+        _ => 0,
+    };
+    match known.category() {
+        _ if known == kind => known,
+        Category::Number => wider(known, kind),
+        Category::Date if rank(kind) > rank(known) => kind,
+        _ => known,
+    }
+}
+
+/// Whether a value of one type is another one in a column of type `to`.
+pub(super) fn is_widened(from: Type, to: Type) -> bool {
+    from != to
+        && from.category() == to.category()
+        && (to.category() == Category::Date || (from.is_integer() && !to.is_integer()))
+}
+
+/// Fails if columns that are not written one by one would have to be cast.
+pub(super) fn as_wanted(outputs: &[Output], wanted: &[Type]) -> Result<()> {
+    let wrong = outputs.iter().zip(wanted).find(|(output, to)| is_widened(output.kind, **to));
+    let Some((output, to)) = wrong else { return Ok(()) };
+    let what = format!(
+        "the column \"{}\" of type {} in a UNION of type {}",
+        output.name,
+        output.kind.name(),
+        to.name()
+    );
+    Err(Failure::unsupported(what, format!("name the columns, and cast this one: `::{}`", to.name())))
+}
+
 /// Adds the types of one source to those of the others before it.
 fn merge(common: &mut Vec<Type>, kinds: &[Type], what: &str) -> Result<()> {
     common.resize(common.len().max(kinds.len()), Type::Unknown);
     for (known, kind) in common.iter_mut().zip(kinds) {
         if *known == Type::Unknown {
             *known = *kind;
-        } else if *kind != Type::Unknown && known.category() != kind.category() {
+        } else if known.category() == kind.category() {
+            *known = widest(*known, *kind);
+        } else if *kind != Type::Unknown {
             let message = format!("{what} types {} and {} cannot be matched", known.name(), kind.name());
             return Err(Failure::new(sqlstate::TYPE_MISMATCH, message)
                 .hint("add a cast to one of them, such as `::text`"));

@@ -7,7 +7,7 @@ use crate::catalogue::{Body, Catalogue, Column, Output};
 use crate::types::Type;
 
 /// A table of the system: its schema, its name, and its columns.
-pub(super) type View = (&'static str, &'static str, &'static [(&'static str, Type)]);
+type View = (&'static str, &'static str, &'static [(&'static str, Type)]);
 
 const VIEWS: [View; 5] = [
     ("information_schema", "schemata", &[("catalog_name", Type::Text), ("schema_name", Type::Text)]),
@@ -53,24 +53,36 @@ fn view(name: &ObjectName) -> Option<&'static View> {
     })
 }
 
-/// A table of the system in a FROM, and its alias.
-pub(super) fn of(factor: &TableFactor) -> Option<(&'static View, String)> {
-    let TableFactor::Table { name, alias, args: None, sample: None, .. } = factor else { return None };
-    let found = view(name)?;
-    let named = |alias: &TableAlias| alias.columns.is_empty().then(|| folded(&alias.name));
-    let known = match alias {
-        Some(alias) => named(alias)?,
-        None => found.1.to_owned(),
-    };
-    Some((found, known))
+/// A table of the system in a FROM.
+pub(super) struct Named {
+    name: &'static str,
+    /// Its alias, or its name.
+    known: String,
+    /// The columns, with the names that the alias gives them.
+    columns: Vec<(String, Type)>,
+    is_qualified: bool,
 }
 
-pub(super) fn relation((view, known): (&View, String)) -> Relation {
-    let output = |(name, kind): &(&str, Type)| Output::plain((*name).to_owned(), *kind, false);
+/// The table of the system that a part of a FROM names.
+fn of(factor: &TableFactor) -> Option<Named> {
+    let TableFactor::Table { name, alias, args: None, sample: None, .. } = factor else { return None };
+    let found = view(name)?;
+    let alias_of = |alias: &TableAlias| folded(&alias.name);
+    let known = alias.as_ref().map_or_else(|| found.1.to_owned(), alias_of);
+    let given: Vec<String> =
+        alias.iter().flat_map(|alias| &alias.columns).map(|column| folded(&column.name)).collect();
+    let columns = found.2.iter().enumerate();
+    let columns = columns
+        .map(|(at, (name, kind))| (given.get(at).cloned().unwrap_or_else(|| (*name).to_owned()), *kind));
+    Some(Named { name: found.1, known, columns: columns.collect(), is_qualified: name.0.len() > 1 })
+}
+
+pub(super) fn relation(named: Named) -> Relation {
+    let output = |(name, kind): (String, Type)| Output::plain(name, kind, false);
     Relation {
-        alias: known,
+        alias: named.known,
         table: None,
-        outputs: view.2.iter().map(output).collect(),
+        outputs: named.columns.into_iter().map(output).collect(),
         body: Body::TABLE,
         pending: false,
         sources: None,
@@ -78,9 +90,16 @@ pub(super) fn relation((view, known): (&View, String)) -> Relation {
 }
 
 impl Translator<'_> {
+    /// The table of the system that stands in a FROM. A table or a WITH may have its name, but not with the
+    /// name of its schema before it.
+    pub(super) fn system_of(&self, factor: &TableFactor) -> Option<Named> {
+        of(factor).filter(|named| named.is_qualified || !self.hides(named.name))
+    }
+
     /// Writes the rows of a table of the system.
-    pub(super) fn system(&mut self, (view, known): (&View, String)) {
-        let (_, name, columns) = view;
+    pub(super) fn system(&mut self, named: &Named) {
+        let Named { name, known, columns, .. } = named;
+        self.reads_system = true;
         let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
         let rows = rows(name, self.catalogue);
         let values: Vec<String> = rows.into_iter().map(|row| format!("({})", row.join(", "))).collect();
@@ -89,7 +108,7 @@ impl Translator<'_> {
             false => format!("VALUES {}", values.join(", ")),
         };
         self.put(&format!("(WITH \"pg_columns\"({}) AS ({source}) ", names.join(", ")));
-        self.put(&format!("SELECT * FROM \"pg_columns\") AS {}", quoted(&known)));
+        self.put(&format!("SELECT * FROM \"pg_columns\") AS {}", quoted(known)));
     }
 }
 

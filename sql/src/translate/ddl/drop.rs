@@ -70,6 +70,11 @@ impl Translator<'_> {
                 if !catalogue.views.contains_key(name) {
                     return missing("view");
                 }
+                let mut others = catalogue.views.iter().filter(|(other, _)| !all.contains(*other));
+                if let Some((dependent, _)) = others.find(|(_, view)| view.views.contains(name)) {
+                    let message = format!("cannot drop view {name} because other objects depend on it");
+                    return Err(Failure::new("2BP01", message).hint(format!("drop {dependent} first")));
+                }
                 ddl.statements.push(format!("DROP VIEW {}", quoted(name)));
                 ddl.changes.push(Change::DropView(name.to_owned()));
             }
