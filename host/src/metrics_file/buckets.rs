@@ -65,8 +65,8 @@ impl Buckets {
         }
     }
 
-    /// The end of the bucket that has a quantile, if values of that bucket are known to be 0: nobody can tell
-    /// how many, so that no more is known of the quantile than that it is below.
+    /// The end of the bucket that has a quantile, if the least of all values is 0 and lies in it: nobody can
+    /// tell how many are 0, so that no more is known of the quantile than that it is below.
     pub fn bound(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
         let Place { bucket, .. } = self.place(share)?;
         let (least, most) = range?;

@@ -40,6 +40,8 @@ pub struct Row {
     pub range: Option<(f64, f64)>,
     /// Of a histogram.
     pub buckets: Buckets,
+    /// Its least value is 0, and may have come before the window.
+    pub may_have_zeros: bool,
     /// Values of a histogram in series that have an `error.type`.
     pub errors: u64,
     /// Of histograms and counters: what has come in each slot.
@@ -118,7 +120,8 @@ impl Row {
 
     /// What a quantile is below, if no more is known of it.
     pub fn bound(&self, share: f64) -> Option<f64> {
-        self.buckets.bound(share, self.range)
+        let range = if self.may_have_zeros { Some((0.0, f64::INFINITY)) } else { self.range };
+        self.buckets.bound(share, range)
     }
 
     /// The share of values with an `error.type`: of the durations of operations, which have one if they

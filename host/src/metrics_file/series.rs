@@ -194,8 +194,10 @@ impl Of<'_> {
         row.buckets.add(&new);
         row.errors = row.errors.saturating_add(if is_error { new.count() } else { 0 });
         // The least and the greatest value of a cumulative point may have come before the window.
-        if let Some(range) = summary.range().filter(|_| is_delta || !window.is_cut(common.start())) {
-            row.widen(range);
+        match summary.range() {
+            Some(range) if is_delta || !window.is_cut(common.start()) => row.widen(range),
+            Some((least, _)) => row.may_have_zeros |= least == 0.0,
+            None => {}
         }
         row.keep_exemplars(common, window);
     }

@@ -18,6 +18,7 @@ mod statements;
 mod stores;
 mod subscriptions;
 mod traffic;
+mod ways;
 
 use crate::error::{Problem, Severity, did_you_mean, quote};
 use crate::model::{Model, Place, ServiceId};

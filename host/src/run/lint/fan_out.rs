@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Problem;
-use crate::report::words::{count, number};
+use crate::report::words::count;
 use crate::topic::LED_FOR_EACH_CAUSE;
 
 use super::flow::{Edge, Flow, Node};
@@ -12,6 +12,9 @@ use super::rings::Rings;
 
 /// Requests and runs that are named. Of the others it is said how many there are.
 const NAMED_AT_MOST: usize = 10;
+
+/// A node may lead to as many as numbers do not hold. These are a great many: as many as a share is exact.
+const A_GREAT_MANY: f64 = 1e15;
 
 /// How many messages each node leads to, by how deep calls and messages below it may be: of 0, of 1, and so
 /// on, up to the depth from which on it makes no difference.
@@ -62,8 +65,8 @@ fn counts(flow: &Flow<'_>) -> Counts {
     for _ in 0..=flow.run.model.bounds.call_depth {
         let mut now = vec![0.0; flow.nodes.len()];
         for node in order() {
-            now[node] =
-                flow.edges[node].iter().map(|edge| led(flow, (node, edge), &now, counts.last())).sum();
+            let led = flow.edges[node].iter().map(|edge| led(flow, (node, edge), &now, counts.last()));
+            now[node] = led.sum::<f64>().min(A_GREAT_MANY);
         }
         if counts.last() == Some(&now) {
             break;
@@ -122,8 +125,7 @@ fn way<'f>(flow: &'f Flow<'_>, counts: &Counts, start: usize) -> (Vec<usize>, Op
 fn problem(flow: &Flow<'_>, counts: &Counts, start: usize) -> Problem {
     let (nodes, steepest) = way(flow, counts, start);
     let led = counts[counts.len() - 1][start];
-    // As exact as a share is.
-    let led = if led < 1e15 { count(led.round() as u64) } else { number(led) };
+    let led = if led < A_GREAT_MANY { count(led.round() as u64) } else { "a great many".to_owned() };
     let is_job = matches!(&flow.nodes[start], Node::Work(_, route) if route.starts_with("job "));
     let what = if is_job { "one run of a job" } else { "one request" };
     let most = count(LED_FOR_EACH_CAUSE);

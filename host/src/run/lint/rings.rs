@@ -1,35 +1,23 @@
 //! Rings of topics: messages that lead to at least as many messages of the same topic, by way of the services
 //! that consume them and of those that these call, and dead letters that come back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::error::{Problem, quote};
 use crate::report::words::{count, number};
 
-use super::flow::{Edge, Flow};
+use super::flow::Flow;
+use super::ways::{A_GREAT_MANY, ROUNDING, Ring, Ways, factor};
 
 /// Rings that are named, of messages and of dead letters each. Of the others it is said how many there are.
 const RINGS_AT_MOST: usize = 10;
 
-/// Edges that are followed in search of rings: there may be as many rings as there are orders of topics.
+/// Edges that are followed in search of rings of messages, and as many for dead letters: there may be as many
+/// rings as there are orders of topics. Topics that lead to each other have the same share as others.
 const STEPS_AT_MOST: usize = 2_000_000;
-
-/// Ways that go round together are followed for this many edges each: what is left of a message then counts
-/// for nothing.
-const FOLLOWED_AT_MOST: usize = 1_000;
-
-/// Of more messages for each one it is not said how many they are.
-const A_GREAT_MANY: f64 = 1e6;
 
 /// Rings that a message about several shows.
 const TOGETHER_AT_MOST: usize = 3;
-
-/// What a product of shares, or a sum, may lack to count as 1.
-const ROUNDING: f64 = 1e-9;
-
-/// Nodes in the order of the edges between them: each with the edge that leads to the next one, and the last
-/// with the edge to the first, which is a topic.
-type Ring<'f> = Vec<(usize, &'f Edge)>;
 
 /// Rings that nothing ends but bounds.
 #[derive(Default)]
@@ -42,8 +30,15 @@ pub struct Rings<'f> {
     dead: Found<'f>,
     /// What messages of growing ones pass.
     pub nodes: BTreeSet<usize>,
-    /// There may be more of both.
-    is_cut_off: bool,
+    /// Topics of rings that are too many to be found, in all of which together messages do not become fewer.
+    unknown: Vec<usize>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Messages,
+    DeadLetters,
 }
 
 /// Rings by the same first topic, each message of which leads to this many in all of them.
@@ -57,6 +52,8 @@ struct Together<'f> {
 struct Found<'f> {
     first: Vec<Ring<'f>>,
     more: u64,
+    /// There may be further ones.
+    is_cut_off: bool,
 }
 
 impl<'f> Found<'f> {
@@ -65,39 +62,83 @@ impl<'f> Found<'f> {
     }
 }
 
-/// How many messages of its first topic each of them leads to.
-fn factor(ring: &Ring<'_>) -> f64 {
-    ring.iter().map(|(_, edge)| edge.factor).product()
-}
-
 impl<'f> Rings<'f> {
     /// Those in which no node is twice. Each begins at its first topic in the order of the topology, by which
     /// they are ordered too.
     pub fn of(flow: &'f Flow<'_>) -> Self {
         let mut rings = Self::default();
-        let mut left = STEPS_AT_MOST;
-        let mut above: Vec<Vec<usize>> = vec![Vec::new(); flow.nodes.len()];
-        for (from, edges) in flow.edges.iter().enumerate() {
-            edges.iter().for_each(|edge| above[edge.to].push(from));
-        }
-        for start in 0..flow.run.model.topics.len() {
-            let back = leads_to(flow, &above, start);
-            let mut fewer = Vec::new();
-            rings.is_cut_off = rings.search(flow, (start, &back), &mut left, &mut fewer).is_none();
-            // One alone has been looked at, unless there are others that were not found.
-            let are_several = fewer.len() > 1 || rings.is_cut_off && !fewer.is_empty();
-            if are_several && !rings.nodes.contains(&start) {
-                let factor = returns(flow, start, &back);
-                if factor >= 1.0 - ROUNDING {
-                    rings.nodes.extend(fewer.iter().flatten().map(|(node, _)| *node));
-                    rings.together.push(Together { rings: fewer, factor });
-                }
-            }
-            if rings.is_cut_off {
-                break;
-            }
+        rings.find(&Ways::of(flow, |_, edge| edge.factor > 0.0), Kind::Messages);
+        let dead = Ways::of(flow, |from, edge| edge.is_dead_letter || flow.is_topic(from));
+        rings.find(&dead, Kind::DeadLetters);
+        for found in [&mut rings.growing, &mut rings.dead] {
+            found.first.sort_by_key(|ring| ring[0].0);
         }
         rings
+    }
+
+    fn find(&mut self, ways: &Ways<'f>, kind: Kind) {
+        let components = ways.components();
+        let mut left = STEPS_AT_MOST;
+        for (at, component) in components.iter().enumerate() {
+            let mut share = left / (components.len() - at);
+            left -= share;
+            self.find_within(ways, kind, component, &mut share);
+            left += share;
+        }
+    }
+
+    /// Those between nodes that lead to each other.
+    fn find_within(&mut self, ways: &Ways<'f>, kind: Kind, component: &BTreeSet<usize>, left: &mut usize) {
+        for start in component.iter().copied().take_while(|node| ways.is_topic(*node)) {
+            let back = ways.leads_to(start, start);
+            let mut fewer = Vec::new();
+            let is_cut_off = self.search(ways, kind, (start, &back), left, &mut fewer).is_none();
+            // One alone has been looked at, unless there are others that were not found.
+            let are_several = fewer.len() > 1 || is_cut_off && !fewer.is_empty();
+            let mut is_told = false;
+            if are_several && !self.nodes.contains(&start) {
+                let factor = ways.returns(start, &back);
+                if factor >= 1.0 - ROUNDING {
+                    self.nodes.extend(fewer.iter().flatten().map(|(node, _)| *node));
+                    self.together.push(Together { rings: fewer, factor });
+                    is_told = true;
+                }
+            }
+            if is_cut_off && kind == Kind::DeadLetters {
+                self.dead.is_cut_off = true;
+                if !self.dead.first.iter().any(|ring| component.contains(&ring[0].0)) {
+                    ways.shortest(component).into_iter().for_each(|ring| self.dead.add(ring));
+                }
+            } else if is_cut_off {
+                self.look_at_rest(ways, component, start, is_told);
+            }
+            if is_cut_off {
+                return;
+            }
+        }
+    }
+
+    /// Looks whether messages become fewer in the rings that were not found: by no topic before `start`.
+    /// What goes by nodes of rings that are named is mended with them.
+    fn look_at_rest(&mut self, ways: &Ways<'f>, component: &BTreeSet<usize>, start: usize, is_told: bool) {
+        let mut rest: BTreeSet<usize> = component.range(start..).copied().collect();
+        if ways.become_fewer(&rest) {
+            return;
+        }
+        self.growing.is_cut_off = true;
+        for _ in 0..=RINGS_AT_MOST {
+            rest.retain(|node| !self.nodes.contains(node));
+            if ways.become_fewer(&rest) {
+                return;
+            }
+            let Some(ring) = ways.growing(&rest) else { break };
+            self.nodes.extend(ring.iter().map(|(node, _)| *node));
+            self.growing.add(ring);
+        }
+        if !is_told {
+            self.unknown.extend(rest.first().filter(|node| ways.is_topic(**node)));
+            self.nodes.extend(rest);
+        }
     }
 
     /// Adds the rings of `start` that go by no topic before it, and to `fewer` some of those in which
@@ -105,7 +146,8 @@ impl<'f> Rings<'f> {
     /// to be found.
     fn search(
         &mut self,
-        flow: &'f Flow<'_>,
+        ways: &Ways<'f>,
+        kind: Kind,
         (start, back): (usize, &BTreeSet<usize>),
         left: &mut usize,
         fewer: &mut Vec<Ring<'f>>,
@@ -114,7 +156,7 @@ impl<'f> Rings<'f> {
         let mut way: Vec<(usize, usize)> = vec![(start, 0)];
         let mut on_way: BTreeSet<usize> = [start].into();
         while let Some((node, next)) = way.last_mut() {
-            let Some(edge) = flow.edges[*node].get(*next) else {
+            let Some(edge) = ways.edges[*node].get(*next) else {
                 on_way.remove(node);
                 way.pop();
                 continue;
@@ -122,8 +164,8 @@ impl<'f> Rings<'f> {
             *next += 1;
             *left = left.checked_sub(1)?;
             if edge.to == start {
-                let ring = way.iter().map(|(node, next)| (*node, &flow.edges[*node][next - 1])).collect();
-                fewer.extend(self.add(ring).filter(|_| fewer.len() < TOGETHER_AT_MOST));
+                let ring = way.iter().map(|(node, next)| (*node, ways.edges[*node][next - 1])).collect();
+                fewer.extend(self.add(ring, kind).filter(|_| fewer.len() < TOGETHER_AT_MOST));
             } else if back.contains(&edge.to) && on_way.insert(edge.to) {
                 way.push((edge.to, 0));
             }
@@ -131,74 +173,52 @@ impl<'f> Rings<'f> {
         Some(())
     }
 
-    /// Keeps a ring that nothing ends but bounds; another one is returned, if it has any messages.
-    fn add(&mut self, ring: Ring<'f>) -> Option<Ring<'f>> {
+    /// Keeps a ring that nothing ends but bounds; another one of messages is returned.
+    fn add(&mut self, ring: Ring<'f>, kind: Kind) -> Option<Ring<'f>> {
         // From a topic to a group there is nothing but that.
-        if ring.iter().skip(1).step_by(2).all(|(_, edge)| edge.is_dead_letter) {
-            self.dead.add(ring);
-        } else if factor(&ring) >= 1.0 - ROUNDING {
-            self.nodes.extend(ring.iter().map(|(node, _)| *node));
-            self.growing.add(ring);
-        } else {
-            return Some(ring).filter(|ring| factor(ring) > 0.0);
+        let is_dead = ring.iter().skip(1).step_by(2).all(|(_, edge)| edge.is_dead_letter);
+        match kind {
+            Kind::DeadLetters => self.dead.add(ring),
+            Kind::Messages if is_dead => {}
+            Kind::Messages if factor(&ring) < 1.0 - ROUNDING => return Some(ring),
+            Kind::Messages => {
+                self.nodes.extend(ring.iter().map(|(node, _)| *node));
+                self.growing.add(ring);
+            }
         }
         None
     }
 
     pub fn problems(&self, flow: &Flow<'_>) -> Vec<Problem> {
         let growing = self.growing.first.iter().map(|ring| growth(flow, ring));
-        let growing = growing.chain(self.others("messages", &self.growing));
+        let growing = growing.chain(others("messages", &self.growing));
         let dead = self.dead.first.iter().map(|ring| return_of_dead(flow, ring));
         let together = self.together.iter().take(RINGS_AT_MOST).map(|together| growth_of(flow, together));
-        growing.chain(together).chain(dead).chain(self.others("dead letters", &self.dead)).collect()
-    }
-
-    /// Those that are not named.
-    fn others(&self, what: &str, found: &Found<'_>) -> Option<Problem> {
-        let bound = if self.is_cut_off { "at least " } else { "" };
-        let ways = if found.more == 1 { "way" } else { "ways" };
-        let problem =
-            Problem::warning(format!("{what} go round in {bound}{} more {ways}", count(found.more)));
-        (found.more > 0).then(|| problem.help("they have topics of those above: mend these, and check again"))
+        let unknown = self.unknown.iter().take(RINGS_AT_MOST).map(|topic| growth_of_unknown(flow, *topic));
+        growing.chain(together).chain(unknown).chain(dead).chain(others("dead letters", &self.dead)).collect()
     }
 }
 
-/// The nodes from which a topic can be reached by no topic before it, itself among them. `above` are those
-/// from which edges lead to each node.
-fn leads_to(flow: &Flow<'_>, above: &[Vec<usize>], start: usize) -> BTreeSet<usize> {
-    let (mut back, mut open): (BTreeSet<usize>, _) = ([start].into(), vec![start]);
-    while let Some(node) = open.pop() {
-        let from = above[node].iter().filter(|from| **from >= start || !flow.is_topic(**from));
-        open.extend(from.filter(|from| back.insert(**from)));
-    }
-    back
-}
-
-/// How many messages of a topic each of its messages leads to, until they come back to it for the first time.
-fn returns(flow: &Flow<'_>, start: usize, back: &BTreeSet<usize>) -> f64 {
-    let (mut returned, mut at) = (0.0, BTreeMap::from([(start, 1.0)]));
-    for _ in 0..FOLLOWED_AT_MOST {
-        let mut next: BTreeMap<usize, f64> = BTreeMap::new();
-        for (node, share) in at {
-            for edge in flow.edges[node].iter().filter(|edge| back.contains(&edge.to)) {
-                let share = share * edge.factor;
-                if edge.to == start { returned += share } else { *next.entry(edge.to).or_default() += share }
-            }
+/// Those that are not named.
+fn others(what: &str, found: &Found<'_>) -> Option<Problem> {
+    let bound = if found.is_cut_off { "at least " } else { "" };
+    let ways = if found.more == 1 { "way" } else { "ways" };
+    let message = match found.more {
+        0 if found.is_cut_off && !found.first.is_empty() => {
+            format!("{what} may go round in further ways, which are too many to be followed")
         }
-        at = next;
-        if at.values().sum::<f64>() < ROUNDING || returned > A_GREAT_MANY {
-            break;
-        }
-    }
-    returned
+        0 => return None,
+        more => format!("{what} go round in {bound}{} more {ways}", count(more)),
+    };
+    Some(Problem::warning(message).help("they have topics of those above: mend these, and check again"))
 }
 
 fn growth(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
     let (factor, first) = (factor(ring), &flow.run.model.topics[ring[0].0].name);
-    let more = if factor < 1.5 {
-        "1 further message".to_owned()
-    } else {
-        format!("{} further messages", number(factor))
+    let more = match factor {
+        _ if factor < 1.5 => "1 further message".to_owned(),
+        _ if factor > A_GREAT_MANY => "a great many further messages".to_owned(),
+        _ => format!("{} further messages", number(factor)),
     };
     let message =
         format!("messages go round: {}, and each leads to {more} of {}", steps(flow, ring), quote(first));
@@ -222,6 +242,17 @@ fn growth_of(flow: &Flow<'_>, Together { rings, factor }: &Together<'_>) -> Prob
     let help = "in each way they become fewer, and together not: send to a topic outside of these rings, or for \
                 smaller shares of the messages";
     closed(Problem::warning(message).help(help), &rings[0], "the message that closes the first")
+}
+
+fn growth_of_unknown(flow: &Flow<'_>, topic: usize) -> Problem {
+    let topic = &flow.run.model.topics[topic];
+    let message = format!(
+        "messages go round by more ways than can be followed, and do not become fewer: {} is one of their topics",
+        quote(&topic.name)
+    );
+    let help =
+        "send to topics outside of these rings, or for smaller shares of the messages, and check again";
+    Problem::warning(message).help(help).at(topic.place.clone(), "one of their topics")
 }
 
 fn return_of_dead(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {

@@ -1,6 +1,8 @@
 //! Databases that the guest `service` names in its configuration and may not use, and statements that these
 //! do not take.
 
+use std::ops::Range;
+
 use simhost_sql::{Class, Failure, sqlstate};
 
 use crate::database::{Opened, remedy, word};
@@ -37,8 +39,11 @@ pub fn refused(model: &Model, databases: &mut [Opened]) -> Vec<Problem> {
             // What stands behind a ; in quotes is the rest of the same statement.
             let is_rest = divided.is_some_and(|first| first.has_rest(asked));
             let Some(failure) = checked.as_ref().err().filter(|_| !is_rest) else { continue };
-            divided = (failure.sqlstate == sqlstate::SYNTAX && asked.part.rest.is_some()).then_some(asked);
-            problems.push(if divided.is_some() { asked.divided() } else { asked.problem(failure) });
+            let rest = asked.part.rest.as_ref().filter(|_| failure.sqlstate == sqlstate::SYNTAX);
+            divided = rest.map(|_| asked);
+            // Quotes that nothing closes are what is wrong.
+            let is_divided = rest.is_some_and(|rest| rest.is_closed);
+            problems.push(if is_divided { asked.divided() } else { asked.problem(failure) });
         }
     }
     problems
@@ -89,8 +94,16 @@ struct Part<'a> {
     /// Where it begins in the text.
     begins: usize,
     written: &'a str,
-    /// The `;` behind it, and the end of what belongs to it, if that `;` stands between quotes.
-    rest: Option<(usize, usize)>,
+    /// What belongs to it behind the next `;`, if that stands behind quotes that are open.
+    rest: Option<Rest>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Rest {
+    /// Where the `;` stands, and where the rest ends.
+    bytes: Range<usize>,
+    /// Whether it closes the quotes; else all that follows is in them.
+    is_closed: bool,
 }
 
 /// The parts of a text that are not empty.
@@ -103,9 +116,11 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     });
     let pieces: Vec<_> = pieces.collect();
     let parts = pieces.iter().enumerate().map(|(at, (begins, whole))| {
-        let rest = opened(whole).and_then(|quotes| {
-            let (last, piece) = pieces[at + 1..].iter().find(|(_, piece)| piece.contains(quotes))?;
-            Some((begins + whole.len(), last + piece.len()))
+        let behind = begins + whole.len();
+        let rest = opened(whole).filter(|_| behind < text.len()).map(|quotes| {
+            let closing = pieces[at + 1..].iter().find(|(_, piece)| piece.contains(quotes));
+            let end = closing.map_or(text.len(), |(last, piece)| last + piece.len());
+            Rest { bytes: behind..end, is_closed: closing.is_some() }
         });
         let blanks = whole.len() - whole.trim_start().len();
         Part { begins: begins + blanks, written: whole.trim(), rest }
@@ -114,12 +129,17 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 }
 
 /// The quotes that are open at the end of a statement.
-fn opened(statement: &str) -> Option<char> {
-    statement.chars().fold(None, |open, char| match open {
-        None if matches!(char, '\'' | '"') => Some(char),
-        Some(quotes) if quotes == char => None,
-        open => open,
-    })
+fn opened(statement: &str) -> Option<&'static str> {
+    let (mut open, mut rest) = (None, statement);
+    while let Some(char) = rest.chars().next() {
+        let here = ["'", "\"", "$$"].into_iter().find(|quotes| rest.starts_with(quotes));
+        let here = here.filter(|quotes| open.is_none_or(|open| open == *quotes));
+        if here.is_some() {
+            open = if open.is_some() { None } else { here };
+        }
+        rest = &rest[here.map_or(char.len_utf8(), str::len)..];
+    }
+    open
 }
 
 /// A statement with `$1` and so on for its parts in braces, as the guest has it.
@@ -187,7 +207,7 @@ impl Asked<'_> {
             self.key,
             quote(&self.service.name)
         );
-        let at = self.part.rest.map_or(self.part.begins, |(at, _)| at);
+        let at = self.part.rest.as_ref().map_or(self.part.begins, |rest| rest.bytes.start);
         let place = self.inline.map_or_else(|| self.place.clone(), |inline| inline.place(at..at + 1));
         let help = "write chr(59) for it: 'one' || chr(59) || ' two'";
         Problem::new(message).at(place, "the statement ends here").help(help)
@@ -195,10 +215,10 @@ impl Asked<'_> {
 
     /// Whether another one is what is left of it behind a `;` between quotes.
     fn has_rest(&self, other: &Self) -> bool {
-        let is_within = |(at, end): (usize, usize)| (at..end).contains(&other.part.begins);
+        let is_within = |rest: &Rest| rest.bytes.contains(&other.part.begins);
         std::ptr::eq(self.service, other.service)
             && self.key == other.key
-            && self.part.rest.is_some_and(is_within)
+            && self.part.rest.as_ref().is_some_and(is_within)
     }
 
     /// Where a failure stands in the file.
@@ -256,9 +276,19 @@ mod tests {
 
     #[test]
     fn a_statement_that_is_divided_between_quotes_knows_its_rest() {
-        let of = |text| parts(text).iter().map(|part| (part.begins, part.rest)).collect::<Vec<_>>();
+        let of = |text| {
+            let rests = parts(text).into_iter().map(|part| {
+                let rest = part.rest.map(|rest| (rest.bytes.start, rest.bytes.end, rest.is_closed));
+                (part.begins, rest)
+            });
+            rests.collect::<Vec<_>>()
+        };
         assert_eq!(of("SELECT 1; SELECT 'it''s' ;"), [(0, None), (10, None)]);
-        assert_eq!(of("SELECT 'a;b;c'; SELECT 2"), [(0, Some((9, 14))), (10, None), (12, None), (16, None)]);
-        assert_eq!(of("SELECT 'a; SELECT 2"), [(0, None), (11, None)]);
+        let divided = [(0, Some((9, 14, true))), (10, None), (12, None), (16, None)];
+        assert_eq!(of("SELECT 'a;b;c'; SELECT 2"), divided);
+        assert_eq!(of("SELECT 'a; SELECT 2"), [(0, Some((9, 19, false))), (11, None)]);
+        assert_eq!(of("SELECT 'é;ü"), [(0, Some((10, 13, false))), (11, None)]);
+        assert_eq!(of("SELECT $$a';b$$; SELECT 2")[0], (0, Some((11, 15, true))));
+        assert_eq!(of("SELECT 'a"), [(0, None)]);
     }
 }

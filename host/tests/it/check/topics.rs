@@ -250,6 +250,44 @@ fn rings_that_are_too_many_to_be_found_are_told_by_what_they_do_together() {
     assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
 }
 
+/// Ten topics lead to each other, by more rings than can be found, and to a ring of two more.
+fn dense(publish: &str, last: &str) -> Topology {
+    let consumer = |name: &str, publish: &str| {
+        format!(
+            "[services.c-{name}]\nguest = \"service\"\n\
+             config.go = {{ topic = \"{name}\", publish = \"{publish}\" }}\n\
+             [topics.{name}]\n[[subscriptions]]\ntopic = \"{name}\"\nservice = \"c-{name}\"\n"
+        )
+    };
+    let names: Vec<_> = (0..10).map(|number| format!("t{number}")).collect();
+    let all: Vec<_> = names.iter().map(|name| format!("{publish} {name}")).collect();
+    let to_all = format!("{}, 1% t10", all.join(", "));
+    let consumers: String = names.iter().map(|name| consumer(name, &to_all)).collect();
+    let ring = consumer("t10", last) + &consumer("t11", "2x t10");
+    Topology::new("dense", format!("[topology]\nname = \"dense\"\n{consumers}{ring}"))
+}
+
+#[test]
+fn a_ring_is_found_beside_and_among_others_that_are_too_many() {
+    let ring = "messages go round: t10 -> c-t10 -> t11 -> c-t11 -> t10, and each leads to 2 further messages";
+    warned(&dense("1%", "t11"), &[ring]);
+    // Now the two lead back to the ten.
+    said(
+        &check(&dense("1%", "t11, 1% t0"), &[]),
+        &[ring, "messages may go round in further ways, which are too many to be followed"],
+    );
+    let checked = check(&dense("1%", "49% t11"), &[]);
+    assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
+}
+
+#[test]
+fn rings_that_grow_together_alone_hide_no_other_one() {
+    let checked = check(&dense("11%", "t11"), &[]);
+    let told = checked.told();
+    assert!(told.contains("messages go round by several ways"), "{}", checked.stderr);
+    assert!(told.contains("messages go round: t10 -> c-t10 -> t11"), "{}", checked.stderr);
+}
+
 #[test]
 fn dead_letters_and_messages_make_a_ring_together() {
     let mailer = "config.mail = { topic = \"order-events\", errors = 1.0 }\n\
@@ -292,4 +330,28 @@ fn a_request_that_leads_to_a_great_many_messages_is_a_warning() {
     );
     let checked = check(&fan("1000x", "9x"), &[]);
     assert!(!checked.stderr.contains("one request leads to"), "{}", checked.stderr);
+}
+
+/// Each message leads to 100, and that 160 times: no number holds so many.
+#[test]
+fn a_request_may_lead_to_more_messages_than_numbers_hold() {
+    let topology = |dead_letter: &str| {
+        let consumer = |number: usize| {
+            format!(
+                "[topics.t{number}]\n[services.c{number}]\nguest = \"service\"\n\
+                 config.go = {{ topic = \"t{number}\", publish = \"100x t{}\" }}\n\
+                 [[subscriptions]]\ntopic = \"t{number}\"\nservice = \"c{number}\"\n{dead_letter}",
+                number + 1
+            )
+        };
+        let consumers: String = (0..160).map(consumer).collect();
+        let web = "[services.web]\nguest = \"service\"\n\
+                   config.go = { route = \"GET /\", publish = \"t0\" }";
+        let head = "[topology]\nname = \"steep\"\n[limits]\ncall-depth = 300\n[ingress]\nto = \"web\"";
+        Topology::new("steep", format!("{head}\n{web}\n{consumers}[topics.t160]\n"))
+    };
+    for dead_letter in ["", "dead-letter = \"t160\"\n"] {
+        let said = check(&topology(dead_letter), &[]).told();
+        assert!(said.contains("one request leads to a great many messages: web GET / -> t0"), "{said}");
+    }
 }

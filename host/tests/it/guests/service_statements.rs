@@ -212,6 +212,21 @@ fn a_semicolon_between_quotes_is_one_error_at_its_place() {
 }
 
 #[test]
+fn what_stands_behind_open_quotes_is_no_error_of_its_own() {
+    for (sql, remedy) in [
+        ("SELECT 'é;ü FROM stock", "end the text in quotes with '"),
+        ("SELECT $$a;b$$ FROM stock", "a ; ends the statement, between quotes too"),
+        ("SELECT $$a;b FROM stock", "end the text in quotes with $$"),
+    ] {
+        let (_folder, world) = stock(&format!("config.show = {{ route = \"GET /\", sql = \"{sql}\" }}"));
+        let said = world.refusal();
+        for part in [remedy, "1 problem"] {
+            assert!(said.contains(part), "{sql}: {part} is not in {said}");
+        }
+    }
+}
+
+#[test]
 fn a_statement_without_its_values_says_how_the_guest_takes_them() {
     for (sql, remedy) in [
         ("SELECT $1 FROM stock", "write {name} in place of $1"),

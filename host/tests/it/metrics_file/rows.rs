@@ -173,6 +173,30 @@ fn a_quantile_among_zeros_is_shown_as_below_the_end_of_its_bucket() {
     assert!(p50 > 0.0 && p50 < 0.001, "{p50}");
 }
 
+/// A cumulative point does not tell when its least value has come.
+#[test]
+fn a_quantile_that_may_lie_among_zeros_is_shown_so_in_an_interval_too() {
+    let waits = |first: u64| {
+        json!({
+            "count": first + 2, "sum": 0.003, "min": 0.0, "max": 0.0016,
+            "bucketCounts": [first, 2, 0], "explicitBounds": [0.001, 0.005],
+        })
+    };
+    let points = vec![point(MINUTE, NONE, waits(100)), point(2 * MINUTE, NONE, waits(577))];
+    let (_folder, path) = file(&[("", histogram("wait", points))]);
+    let table = text(&path, &["--between", "1m", "2m"]);
+    let line = table.lines().find(|line| line.trim_start().starts_with("wait ")).expect("a row");
+    assert_eq!(line.split_whitespace().filter(|cell| *cell == "<1ms").count(), 3, "{table}");
+    let above = |first: u64| {
+        let mut waits = waits(first);
+        waits["min"] = json!(0.0001);
+        waits
+    };
+    let points = vec![point(MINUTE, NONE, above(100)), point(2 * MINUTE, NONE, above(577))];
+    let (_folder, path) = file(&[("", histogram("wait", points))]);
+    assert!(!text(&path, &["--between", "1m", "2m"]).contains("<1ms"));
+}
+
 #[test]
 fn states_of_a_thing_have_a_row_each() {
     let states = ["closed", "open"].iter().zip(["3", "1"]);

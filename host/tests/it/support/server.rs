@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
+use rustix::process::{Pid, WaitOptions, waitpid};
+
 use super::http::Connection;
 use super::process::{Finished, read_all};
 use super::{PATIENCE, Topology, telemetry};
@@ -164,13 +166,15 @@ impl Server {
         assert!(sent.expect("kill is there").success());
     }
 
-    /// Sends signals so fast that no person could: within a few milliseconds.
+    /// Sends signals that come at once, however long it takes to send them: all of them wait until the
+    /// process goes on. Of equal ones the system keeps one.
     pub fn signals_at_once(&self, signals: &[&str]) {
-        let id = self.child.id();
-        let all: Vec<_> = signals.iter().map(|signal| format!("kill {signal} {id}")).collect();
-        // The first is not pending any more when the next one comes.
-        let sent = Command::new("sh").args(["-c", &all.join("; sleep 0.005; ")]).status();
-        assert!(sent.expect("a shell is there").success());
+        self.signal("-STOP");
+        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED);
+        let stopped = stopped.expect("a child").is_some_and(|(_, status)| status.stopped());
+        assert!(stopped, "the run has ended");
+        signals.iter().for_each(|signal| self.signal(signal));
+        self.signal("-CONT");
     }
 
     /// Waits for the end.
