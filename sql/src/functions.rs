@@ -56,6 +56,8 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
         _ => Ok(Value::Null),
     })?;
     pure(connection, "pg_read", 1, |args| Ok(args[0].clone()))?;
+    // SQLite would call another one once for a value that is the same in each row.
+    scalar(connection, "pg_gathered", 1, VARYING, |args| Ok(args[0].clone()))?;
     pure(connection, "pg_json_at", 1, |args| {
         Ok(Value::Text(match &args[0] {
             Value::Int(at) => format!("${}", json_step(&at.to_string())),

@@ -62,8 +62,8 @@ impl Price {
             | "pg_rtrim" => SEARCHES,
             "pg_date_trunc" | "pg_extract" | "pg_between" | "pg_to_timestamp" | "pg_shift" | "pg_day"
             | "pg_date_add" | "pg_to_char" | "pg_parse_moment" | "pg_make_moment" => MOMENTS,
-            "pg_read" | "pg_json_of" | "pg_array" | "pg_array_join" | "pg_array_split" | "pg_array_text"
-            | "pg_zip" | "pg_contains" => JSON,
+            "pg_read" | "pg_gathered" | "pg_json_of" | "pg_array" | "pg_array_join" | "pg_array_split"
+            | "pg_array_text" | "pg_zip" | "pg_contains" => JSON,
             _ => TEXTS,
         }
     }

@@ -84,3 +84,28 @@ fn calls_with_short_values_count_by_their_class_alone() {
         assert_eq!(work.effort - work.steps, 1_000 * steps, "{expression}: {work:?}");
     }
 }
+
+/// A value that is the same in each row is kept as often as there are rows.
+#[test]
+fn aggregates_that_keep_their_values_count_them_for_each_row() {
+    let bounds = Bounds { steps: 1_000_000, ..Bounds::default() };
+    let mut database = Database::open(SCHEMA, Options { bounds, ..Options::default() }).expect("a schema");
+    for value in [
+        "json_agg(repeat('x', #))",
+        "array_agg(repeat('x', #))",
+        "jsonb_agg(('[' || repeat('1,', # / 2) || '1]')::jsonb)",
+        "json_agg(json_build_object('a', repeat('x', #)))",
+        "json_object_agg(n, repeat('x', #))",
+        "json_object_agg(repeat('x', #), n)",
+        "count(l.x) FROM (SELECT 1) AS t, LATERAL (SELECT repeat('x', #) AS x",
+    ] {
+        let of = |bytes: &str, rows: u32| {
+            let behind = if value.contains("LATERAL") { ") AS l" } else { "" };
+            format!("SELECT {} FROM generate_series(1, {rows}) AS n{behind}", value.replace('#', bytes))
+        };
+        let (ended, work) = run(&mut database, &of("900", 4_000));
+        assert_eq!(ended, Some("57014"), "{value}: {work:?}");
+        assert!(work.steps < 200_000, "{value}: {work:?}");
+        assert_eq!(run(&mut database, &of("9", 40)).0, None, "{value}");
+    }
+}

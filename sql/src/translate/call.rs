@@ -230,14 +230,22 @@ impl Translator<'_> {
         // What SQLite parses as JSON or writes as JSON is read for a price. JSON that is made stays JSON.
         let is_json = emitted.starts_with("json_") && emitted != "json_array_length";
         let is_key = emitted.ends_with("object") && at.is_multiple_of(2);
-        if is_json && !is_key && self.is_json_apart(expr) {
-            return self.json_value(expr);
+        let category = self.type_of(expr).category();
+        let gathers = emitted.starts_with("json_group_");
+        if is_json && !is_key && (self.is_json_apart(expr) || gathers && category == Category::Json) {
+            self.put(if gathers { "json(pg_gathered(" } else { "" });
+            self.json_value(expr)?;
+            self.put(if gathers { "))" } else { "" });
+            return Ok(());
         }
-        let is_read =
-            emitted == "json_array_length" || is_json && self.type_of(expr).category() == Category::Text;
-        if is_read {
-            self.put("pg_read(");
-        }
+        // What an aggregate keeps is paid for by each row.
+        let read = match category {
+            Category::Text | Category::Bytea | Category::Unknown if gathers => "pg_gathered(",
+            Category::Text if is_json => "pg_read(",
+            _ if emitted == "json_array_length" => "pg_read(",
+            _ => "",
+        };
+        self.put(read);
         match (takes, at) {
             (Takes::Texts, _) | (Takes::TextNumbers | Takes::PartMoment, 0) => self.expr(expr, Type::Text)?,
             (Takes::PartMoment, _) => self.moment(expr)?,
@@ -245,7 +253,7 @@ impl Translator<'_> {
             (Takes::Numbers | Takes::Any, _) => self.expr(expr, Type::Unknown)?,
             (Takes::Same, _) => self.expr(expr, same)?,
         }
-        if is_read {
+        if !read.is_empty() {
             self.put(")");
         }
         Ok(())

@@ -338,7 +338,8 @@ impl Translator<'_> {
         let columns = columns.join(", ");
         self.put(&format!("json_each((WITH pg_lateral({columns}) AS ("));
         self.query(subquery)?;
-        self.put(&format!(") SELECT pg_read(json_group_array(json_array({columns}))) FROM pg_lateral)) AS "));
+        let row = format!("json(pg_gathered(json_array({columns})))");
+        self.put(&format!(") SELECT pg_read(json_group_array({row})) FROM pg_lateral)) AS "));
         self.name(&folded(&alias.name));
         Ok(())
     }
