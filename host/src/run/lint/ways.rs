@@ -144,7 +144,7 @@ impl<'f> Ways<'f> {
                 }
             }
             if let Some(ring) = behind(&before, grown?) {
-                return self.from_first(ring).filter(|ring| factor(ring) >= 1.0 - ROUNDING);
+                return self.begun_first(ring).filter(|ring| factor(ring) >= 1.0 - ROUNDING);
             }
         }
         None
@@ -176,7 +176,7 @@ impl<'f> Ways<'f> {
     }
 
     /// The same ring from its first topic on; none without any.
-    fn from_first(&self, mut ring: Ring<'f>) -> Option<Ring<'f>> {
+    fn begun_first(&self, mut ring: Ring<'f>) -> Option<Ring<'f>> {
         let topics = ring.iter().enumerate().filter(|(_, (node, _))| self.is_topic(*node));
         let (at, _) = topics.min_by_key(|(_, (node, _))| *node)?;
         ring.rotate_left(at);

@@ -104,8 +104,8 @@ fn token(pattern: &str) -> Result<(Token<'_>, &str)> {
         let (inside, behind) = quoted.split_once('"').unwrap_or((quoted, ""));
         return Ok((Token::Text(inside), behind));
     }
-    if pattern.starts_with("\\\"") {
-        return Ok((Token::Text("\""), &pattern[2..]));
+    if let Some(rest) = pattern.strip_prefix("\\\"") {
+        return Ok((Token::Text("\""), rest));
     }
     if let Some(behind) = cased("FM") {
         return Ok((Token::Compact, behind));
@@ -302,7 +302,7 @@ impl Reading<'_> {
             let name = if short { &name[..3] } else { *name };
             self.text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
         };
-        let found = MONTHS.iter().position(|name| begins(&name))?;
+        let found = MONTHS.iter().position(begins)?;
         self.fields[1] = found as i64 + 1;
         self.text = &self.text[if short { 3 } else { MONTHS[found].len() }..];
         Some(())
