@@ -74,9 +74,11 @@ fn sorted(spans: &[Span]) -> Vec<String> {
     spans
 }
 
-/// What a run said on standard error, but for how long it took in reality.
+/// What a run said on standard error, but for how long it took in reality, and that it waits for its records.
 fn said(finished: &Finished) -> Vec<&str> {
-    finished.stderr.lines().filter(|line| !line.starts_with("simulated ")).collect()
+    let of_reality = ["simulated ", "waiting for the records to be taken", "  ctrl-c ends the wait"];
+    let is_said = |line: &&str| !of_reality.iter().any(|begin| line.starts_with(begin));
+    finished.stderr.lines().filter(is_said).collect()
 }
 
 #[track_caller]
