@@ -143,10 +143,11 @@ impl Grading {
         let not_graded = |why: String| Outcome::NotGraded(why);
         let mut child = Command::new(&self.program)
             .args(["lab", "check", "--graded", "--format", "json", "--lab", &self.lab])
-            .args(["--seeds", &self.seeds.to_string(), "--salt", salt])
+            .args(["--seeds", &self.seeds.to_string(), "--salt", salt, "--while-stdin-is-open"])
             .arg("--")
             .arg(folder)
-            .stdin(Stdio::null())
+            // Nothing is written there. It is open as long as this process lives, however that ends.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

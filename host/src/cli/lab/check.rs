@@ -1,5 +1,6 @@
 //! `simhost lab check` and `simhost lab show`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -17,6 +18,7 @@ use crate::lab::state::{Last, State};
 use crate::lab::told::{Step, Told};
 use crate::lab::witness::{self, Sought};
 use crate::lab::{Bench, Verdict, formats, judge, salt, score, text};
+use crate::run::signals::INTERRUPTED;
 
 use super::super::terminal::style;
 use super::super::{REFUSED, complain, print_drawn, writable, write};
@@ -60,6 +62,10 @@ pub struct Check {
     /// Read no state file and write none: names and recording follow from --salt too
     #[arg(long)]
     graded: bool,
+
+    /// End when standard input does: with `simhost lab grade`, which bounds the time and the memory of a check
+    #[arg(long, hide = true)]
+    while_stdin_is_open: bool,
 }
 
 /// How a result is written.
@@ -97,6 +103,9 @@ struct Judged {
 
 impl Check {
     pub fn execute(self) -> Result<ExitCode, Refused> {
+        if self.while_stdin_is_open {
+            end_with_stdin();
+        }
         writable(Some(&self.out))?;
         let (lab, state) = match self.graded {
             true => {
@@ -298,6 +307,14 @@ impl Show {
             }
         }
     }
+}
+
+/// Ends the program when its standard input ends, whatever it does then.
+fn end_with_stdin() {
+    thread::spawn(|| {
+        io::copy(&mut io::stdin(), &mut io::sink()).ok();
+        std::process::exit(INTERRUPTED);
+    });
 }
 
 /// Ends the program when the time of a check is over, unless what it gives back is dropped before. `and` may

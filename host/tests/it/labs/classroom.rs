@@ -1,9 +1,15 @@
 //! `simhost lab grade`: many submissions side by side, hostile ones among them.
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
+#[cfg(target_os = "linux")]
+use std::{thread, time::Duration};
 
 use super::{CHANGE, Home, TOPOLOGY};
 use crate::support::{Finished, finish, refused};
+#[cfg(target_os = "linux")]
+use crate::support::{in_shell, read_all};
 
 fn hand_in(home: &Home, name: &str, topology: &str) {
     home.write(&format!("in/{name}/topology.toml"), topology);
@@ -102,8 +108,9 @@ fn where_grades_cannot_be_written_is_said_before_anything_is_checked() {
     }
 }
 
-#[test]
-fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
+/// With a lab of a minute that freezes nothing, and a submission that makes six million requests, where the lab
+/// has three hundred.
+fn flooded() -> Home {
     let home = Home::new();
     let lab = home.read("05-pages/lab.toml");
     let (head, rest) = lab.split_once("[frozen]").expect("frozen");
@@ -114,8 +121,13 @@ fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
             .replace("caught-by = \"frozen\"", "caught-by = \"pages come\"")
             .replace("for = \"2s\"", "for = \"1m\""),
     );
-    // Six million requests, where the lab has three hundred.
     hand_in(&home, "flood", &TOPOLOGY.replace("\"5/s\"", "\"100000/s\""));
+    home
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
+    let home = flooded();
     hand_in(&home, "good", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--time", "15s"]);
     let rows: Vec<_> = graded.stdout.lines().collect();
@@ -125,6 +137,41 @@ fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
     let starved = format!("\"flood\",,4,,\"not graded: {stopped}, and could compute for ");
     assert!(rows[1] == late || rows[1].starts_with(&starved), "{}", graded.stdout);
     assert_eq!(rows[2], "\"good\",4,4,yes,\"\"");
+}
+
+/// Whether a process has started another one.
+#[cfg(target_os = "linux")]
+fn has_child(process: u32) -> bool {
+    let is_child = |entry: fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // Behind the name of the program: the state, and the parent.
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        parent == Some(process)
+    };
+    fs::read_dir("/proc").expect("/proc").flatten().any(is_child)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_check_ends_with_its_grader_however_that_ends() {
+    // Less than the time after which a check ends by itself.
+    const SOON: Duration = Duration::from_secs(90);
+    let home = flooded();
+    for signal in ["TERM", "KILL"] {
+        let grade = home.command(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
+        // Grader and check have the pipe as a further file.
+        let mut grade = in_shell("exec 3>&1", &grade);
+        let mut grader = grade.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a shell");
+        let pipe = read_all(grader.stdout.take().expect("a pipe"));
+        while !has_child(grader.id()) {
+            assert!(grader.try_wait().expect("a child").is_none(), "the grader has ended");
+            thread::yield_now();
+        }
+        let told = Command::new("kill").args([&format!("-{signal}"), &grader.id().to_string()]).status();
+        assert!(told.expect("kill is there").success());
+        grader.wait().expect("the grader ends");
+        assert_eq!(pipe.recv_timeout(SOON).as_deref(), Ok(""), "the check goes on after {signal}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use golden::golden;
 pub use process::{
-    Finished, METRICS, finish, in_shell, interrupt, other_build, otherwise, refused, said, simhost,
+    Finished, METRICS, finish, in_shell, interrupt, other_build, otherwise, read_all, refused, said, simhost,
 };
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
