@@ -128,6 +128,14 @@ pub struct Side {
     pub digest: Option<String>,
 }
 
+/// One of the runs did not come to its end.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which: `the run before the change`.
+    pub run: &'static str,
+    pub error: RunError,
+}
+
 /// What a run leaves behind.
 struct Ran<T> {
     outcome: RunOutcome,
@@ -152,11 +160,11 @@ impl Comparison {
     /// Runs both worlds and says what is different between them.
     ///
     /// # Errors
-    /// Those of [`Plan::run`], and what keeps either run from its end.
+    /// Those of [`Plan::run`], and what keeps either run from its end; of two the first.
     pub fn run(
         self,
         on_event: impl Fn(RunEvent) + Clone + Send + Sync + 'static,
-    ) -> Result<Difference, RunError> {
+    ) -> Result<Difference, Broken> {
         let (mut before, mut after) = self.both(Gather::new, on_event.clone())?;
         for ran in [&mut before, &mut after] {
             ran.kept.witness(&ran.outcome.requests, ran.outcome.forgotten);
@@ -204,12 +212,14 @@ impl Comparison {
         &self,
         exporter: impl Fn() -> (E, mpsc::Receiver<T>) + Sync,
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
-    ) -> Result<(Ran<T>, Ran<T>), RunError> {
+    ) -> Result<(Ran<T>, Ran<T>), Broken> {
+        let of_before = |error| Broken { run: "the run before the change", error };
+        let of_after = |error| Broken { run: "the run after the change", error };
         // Two worlds in one process have room for as many workers as one has alone.
         let workers = [&self.before, &self.after].map(|world| world.topology.model.workers());
         if workers.iter().sum::<u64>() > u64::from(WORKERS_AT_MOST) {
-            let before = self.before.run(exporter(), on_event.clone())?;
-            return Ok((before, self.after.run(exporter(), on_event)?));
+            let before = self.before.run(exporter(), on_event.clone()).map_err(of_before)?;
+            return Ok((before, self.after.run(exporter(), on_event).map_err(of_after)?));
         }
         std::thread::scope(|scope| {
             let before = scope.spawn({
@@ -218,7 +228,7 @@ impl Comparison {
             });
             let after = self.after.run(exporter(), on_event);
             let before = before.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((before?, after?))
+            Ok((before.map_err(of_before)?, after.map_err(of_after)?))
         })
     }
 }

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::diff::{Comparison, Question};
+use crate::diff::{Broken, Comparison, Question};
 use crate::error::Look;
 use crate::model::{Nanos, Picos};
 use crate::run::signals::INTERRUPTED;
-use crate::run::{Options, RequestFlag, RunEvent};
+use crate::run::{Options, RequestFlag, RunError, RunEvent};
 
 use super::tell::tell;
 use super::terminal::style;
-use super::{REFUSED, failed, guest, length, print, print_drawn, refuse, say, switch};
+use super::{REFUSED, complain, guest, length, print, print_drawn, refuse, say, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -88,12 +88,11 @@ impl Diff {
         }
         let difference = match comparison.run(tell_or_quit) {
             Ok(difference) => difference,
-            // 1 says that the runs differ.
-            Err(error) if exit_code => {
-                failed(&error);
-                return ExitCode::from(REFUSED);
+            Err(broken) => {
+                let code = say_broken(broken);
+                // 1 says that the runs differ.
+                return if exit_code { ExitCode::from(REFUSED) } else { code };
             }
-            Err(error) => return failed(&error),
         };
         let printed = if json {
             let json = serde_json::to_string_pretty(&difference);
@@ -126,6 +125,17 @@ impl Diff {
         let common =
             Options { topology, seed, compute, faults, loads, requests, stop_after, ..Options::default() };
         Question { common, other, with, without, guests }
+    }
+}
+
+/// Says which of the runs has failed, and why.
+fn say_broken(Broken { run, error }: Broken) -> ExitCode {
+    match error {
+        RunError::Refused(refused) => refuse(&refused.after(format!("{run} is not possible"))),
+        error => {
+            complain("error", &format!("{run}: {error}"), error.remedy());
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl Table {
             rest.push(format!("{} unchanged", several(unchanged, what)));
         }
         if !rest.is_empty() {
-            let said = wrap(&format!("… {}", rest.join(", ")), style.columns().saturating_sub(INDENT));
+            let said = wrap(&format!("… {}", rest.join("; ")), style.columns().saturating_sub(INDENT));
             for (number, line) in said.lines().enumerate() {
                 writeln!(text, "{:1$}{line}", "", if number == 0 { 1 } else { INDENT }).expect(INFALLIBLE);
             }
@@ -133,7 +133,7 @@ mod tests {
         table.write(&mut text, "kind of span", 1, Style::default());
         assert_eq!(text.lines().count(), 1 + 1 + ROWS + 1);
         assert!(
-            text.ends_with("\n … 2 kinds of span changed less; --json has all, 1 kind of span unchanged\n")
+            text.ends_with("\n … 2 kinds of span changed less; --json has all; 1 kind of span unchanged\n")
         );
     }
 }

@@ -303,9 +303,9 @@ fn an_attribute_that_nothing_has_is_told_with_the_nearest_that_something_has() {
         ),
         (
             "{ resource.service.nme = \"a\" || name = \"none\" }",
-            "no Resource has the attribute \"service.nme\": did you mean \"service.name\"?",
+            "no resource has the attribute \"service.nme\": did you mean \"service.name\"?",
         ),
-        ("{ .retry != nil }", "no span and no Resource has the attribute \"retry\": known attributes: "),
+        ("{ .retry != nil }", "no span and no resource has the attribute \"retry\": known attributes: "),
     ];
     for (query, note) in wrong {
         for text in said(query) {

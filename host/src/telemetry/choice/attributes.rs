@@ -63,8 +63,8 @@ impl Attributes {
         missing.map(|Asked { holder, key, .. }| {
             let (nothing, names) = match holder {
                 Holder::Span => ("no span", vec![&self.of_spans]),
-                Holder::Resource => ("no Resource", vec![&self.of_resources]),
-                Holder::Either => ("no span and no Resource", vec![&self.of_spans, &self.of_resources]),
+                Holder::Resource => ("no resource", vec![&self.of_resources]),
+                Holder::Either => ("no span and no resource", vec![&self.of_spans, &self.of_resources]),
             };
             let names = names.into_iter().flatten().map(String::as_str);
             format!("{nothing} has the attribute {}: {}", quote(key), did_you_mean(key, "attributes", names))
