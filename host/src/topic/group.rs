@@ -44,7 +44,7 @@ pub struct Group {
     revoked_by: Option<Hold>,
     /// What keeps it from consuming, or has: the last time of each fault.
     holds: Vec<Hold>,
-    /// By partition, what keeps it from its member, or has, in the order of time.
+    /// By partition, what keeps it from its member, or has, and what has kept the group before.
     kept: Vec<Vec<Hold>>,
     /// The fault that has taken the last member away.
     last_by: Option<Absence>,

@@ -18,6 +18,23 @@ use crate::message::Request;
 /// The CONSUMER span of a message shows what struck it.
 const SIGNS: &[Side] = &[Side::Server];
 
+/// What has kept a record that was published at this instant, until `now`, of holds that are in the order of
+/// time for each fault. By fault: the window in which it has first, from when, and for how long altogether.
+fn keepers<'a>(
+    holds: impl Iterator<Item = &'a Hold>,
+    published: Nanos,
+    now: Nanos,
+) -> BTreeMap<usize, (u64, Nanos, Nanos)> {
+    let mut keepers = BTreeMap::new();
+    for hold in holds.map(|hold| hold.until(now)) {
+        if let Some(kept) = hold.keeps(published) {
+            let first = (hold.window, hold.keeps_from(published), 0);
+            keepers.entry(hold.fault).or_insert(first).2 += kept;
+        }
+    }
+    keepers
+}
+
 impl CalleeSide {
     /// What faults make of a message that has come to its broker, for this topic and partition.
     #[inline]
@@ -67,15 +84,8 @@ impl CalleeSide {
         for record in &delivery.records[delivery.had as usize..] {
             let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
             struck.iter().for_each(|by| self.strike_consumed(*by, at, site, (Drawn::Nothing, None)));
-            let holds = group.holds().iter().chain(group.kept(delivery.partition));
-            // By fault, the window in which it has kept the record first, from when, and for how long
-            // altogether.
-            let mut keepers: BTreeMap<usize, (u64, Nanos, Nanos)> = BTreeMap::new();
-            for hold in holds.filter(|hold| hold.until < Nanos::MAX) {
-                let Some(kept) = hold.keeps(record.published) else { continue };
-                let from = hold.keeps_from(record.published);
-                keepers.entry(hold.fault).or_insert((hold.window, from, 0)).2 += kept;
-            }
+            let holds = group.kept(delivery.partition).iter().chain(group.holds());
+            let keepers = keepers(holds.filter(|hold| hold.until < Nanos::MAX), record.published, self.now());
             for (fault, (window, from, kept)) in keepers {
                 self.faults.rules()[fault].acted();
                 self.strike_consumed((fault, window), at, site, (Drawn::Delay(kept), Some(from)));
@@ -99,32 +109,34 @@ impl CalleeSide {
         if !self.faults.has_topics() && !self.is_any_mortal {
             return;
         }
-        let (topics, now) = (&self.host.topics, self.now());
-        for (number, group) in topics.groups().iter().enumerate() {
+        for group in self.host.topics.groups() {
             let group = group.borrow();
-            let partitions = || 0..topics.logs()[group.settings.topic].borrow().partitions();
-            for hold in group.holds().iter().filter(|hold| hold.until > now) {
-                partitions().for_each(|at| self.strike_kept_at(number, (at, group.next_offset(at)), hold));
-            }
-            for partition in partitions() {
-                for kept in group.kept(partition).iter().filter(|kept| kept.until > now) {
-                    self.strike_kept_at(number, (partition, group.first_untouched(partition)), kept);
-                }
-            }
+            let partitions = self.host.topics.logs()[group.settings.topic].borrow().partitions();
+            (0..partitions).for_each(|partition| self.strike_kept_at(&group, partition));
         }
     }
 
-    /// A fault keeps the messages of a partition from this offset on from a group.
-    fn strike_kept_at(&self, group: usize, (partition, from): (u32, u64), hold: &Hold) {
-        let settings = &self.host.topics.groups()[group].borrow().settings;
-        let (topic, now) = (settings.topic, self.now());
+    /// The same for a partition of a group. What has kept a record that a member has had was told then.
+    fn strike_kept_at(&self, group: &Group, partition: u32) {
+        if group.holds().is_empty() && group.kept(partition).is_empty() {
+            return;
+        }
+        let (topic, now) = (group.settings.topic, self.now());
         let log = self.host.topics.logs()[topic].borrow();
         let (oldest, end) = log.range(partition);
-        let records = (from.max(oldest)..end).filter_map(|offset| log.get(partition, offset));
-        for record in records.filter(|record| !record.is_lost()) {
-            self.faults.rules()[hold.fault].acted();
-            let kept = Drawn::Delay(now.saturating_sub(hold.keeps_from(record.published)));
-            self.strike_unconsumed(hold, (topic, partition), (settings.service, record), kept);
+        for offset in group.next_offset(partition).max(oldest)..end {
+            let Some(record) = log.get(partition, offset).filter(|record| !record.is_lost()) else {
+                continue;
+            };
+            let is_untouched = offset >= group.first_untouched(partition);
+            let kept = group.kept(partition).iter().filter(|_| is_untouched);
+            let held = group.holds().iter().filter(|hold| is_untouched || hold.until > now);
+            for (fault, (window, from, kept)) in keepers(kept.chain(held), record.published, now) {
+                self.faults.rules()[fault].acted();
+                let drawn = (Drawn::Delay(kept), from);
+                let at = (topic, partition);
+                self.strike_unconsumed((fault, window), at, (group.settings.service, record), drawn);
+            }
         }
     }
 
@@ -158,10 +170,10 @@ impl CalleeSide {
     /// A message that no member has had, so that no span shows it.
     fn strike_unconsumed(
         &self,
-        hold: &Hold,
+        (fault, window): (usize, u64),
         (topic, partition): (usize, u32),
         (service, record): (ServiceId, &Record),
-        drawn: Drawn,
+        (drawn, since): (Drawn, Nanos),
     ) {
         let SpanContext { trace_id, span_id, .. } = record.message.context;
         let site = Site {
@@ -174,8 +186,7 @@ impl CalleeSide {
             within: span_id,
             spans: Spans { server: None, client: None, own: None },
         };
-        let firing = Firing::at(&self.faults.rules()[hold.fault], &site, hold.window, self.now(), drawn);
-        let since = hold.keeps_from(record.published);
+        let firing = Firing::at(&self.faults.rules()[fault], &site, window, self.now(), drawn);
         self.faults.ledger.fired(firing.of_message(topic, partition).kept_since(Some(since)));
     }
 

@@ -1,11 +1,13 @@
 //! Faults that take members away: their partitions wait, and so do the messages there.
 
+use std::cmp::Reverse;
+
 use crate::model::Nanos;
 
 use super::{Group, Hold};
 
-/// Times in which faults keep a partition from its member, as long as messages that they keep are not done:
-/// with one more, the oldest is forgotten.
+/// Times in which faults keep a partition from its member, or its group from it, as long as messages that
+/// they keep are not done: with one more, two of one fault count as one.
 const KEPT_AT_MOST: usize = 64;
 
 /// The fault that has taken a member away: its place in the model, and the number of its window.
@@ -27,7 +29,8 @@ impl Group {
         }
     }
 
-    /// What keeps a partition from its member, or has, as long as messages that it has kept are not done.
+    /// What keeps a partition from its member, or has, and what has kept the group before the last time of
+    /// each fault, as long as messages that it has kept are not done. Of each fault in the order of time.
     pub fn kept(&self, partition: u32) -> &[Hold] {
         &self.kept[partition as usize]
     }
@@ -35,6 +38,15 @@ impl Group {
     /// Everything in a partition that was published until this instant is done.
     pub(super) fn forget(&mut self, partition: u32, published: Nanos) {
         self.kept[partition as usize].retain(|hold| hold.until > published);
+    }
+
+    /// A fault has kept the group until now: it is known as long as messages that it has kept are not done.
+    pub(super) fn was_held(&mut self, hold: Hold) {
+        for (kept, cursor) in self.kept.iter_mut().zip(&self.cursors) {
+            if cursor.next < cursor.end {
+                add(kept, hold);
+            }
+        }
     }
 
     /// The offset of the first record of a partition that no member has had, if those that one has had are
@@ -47,16 +59,31 @@ impl Group {
 
 /// Notes what keeps a partition from its member from `now` on, if anything does.
 fn note(kept: &mut Vec<Hold>, absence: Option<Absence>, now: Nanos) {
-    if let Some(open) = kept.last_mut().filter(|hold| hold.until == Nanos::MAX) {
+    if let Some(open) = kept.iter_mut().find(|hold| hold.until == Nanos::MAX) {
         if absence == Some(Absence { fault: open.fault, window: open.window }) {
             return;
         }
         open.until = now;
-        kept.pop_if(|hold| hold.until <= hold.since);
+        kept.retain(|hold| hold.since < hold.until);
     }
     let Some(Absence { fault, window }) = absence else { return };
+    add(kept, Hold { fault, window, since: now, until: Nanos::MAX });
+}
+
+/// Adds a time behind the others. If there are too many, the two of one fault that are closest to one
+/// another, the last such, become one of the earlier window; without two, the oldest is forgotten.
+fn add(kept: &mut Vec<Hold>, hold: Hold) {
     if kept.len() == KEPT_AT_MOST {
-        kept.remove(0);
+        let pairs = (1..kept.len()).filter(|later| kept[*later].until < Nanos::MAX).filter_map(|later| {
+            let earlier = kept[..later].iter().rposition(|before| before.fault == kept[later].fault)?;
+            Some((kept[later].since.saturating_sub(kept[earlier].until), Reverse(later), earlier))
+        });
+        if let Some((_, Reverse(later), earlier)) = pairs.min() {
+            let Hold { until, .. } = kept.remove(later);
+            kept[earlier].until = until;
+        } else {
+            kept.remove(0);
+        }
     }
-    kept.push(Hold { fault, window, since: now, until: Nanos::MAX });
+    kept.push(hold);
 }

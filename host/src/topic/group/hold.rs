@@ -43,14 +43,21 @@ impl Group {
         }
         (self.epoch, self.revoked_by) = (self.epoch + 1, Some(hold));
         self.counts.rebalances += 1;
-        let since = self.holds.iter().find(|held| held.fault == hold.fault && held.until >= hold.since);
-        let since = since.map_or(hold.since, |held| held.since);
-        self.hold(Hold { since, ..hold });
+        self.hold(hold);
     }
 
     /// A fault keeps it from consuming, until it is [let go](Self::let_go) if no end is known.
-    pub fn hold(&mut self, hold: Hold) {
-        self.holds.retain(|held| held.fault != hold.fault);
+    ///
+    /// If it does already in the same window, that goes on until the new end.
+    pub fn hold(&mut self, mut hold: Hold) {
+        if let Some(at) = self.holds.iter().position(|held| held.fault == hold.fault) {
+            let before = self.holds.remove(at);
+            if before.window == hold.window && before.until >= hold.since {
+                hold.since = before.since;
+            } else {
+                self.was_held(before.until(hold.since));
+            }
+        }
         self.holds.push(hold);
     }
 

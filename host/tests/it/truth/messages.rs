@@ -405,6 +405,69 @@ fn a_fault_first_strikes_when_it_first_keeps_a_message_and_not_when_somebody_has
     }
 }
 
+/// A pause of the group of the only mailer.
+fn group_pause(when: &str) -> String {
+    fault("pause", "consumer-pause", when).replace("service = \"mailer\"", "topic = \"orders\"")
+}
+
+/// The window of each message that a fault has kept, and from when it has: seconds. In the order of time.
+fn kept_in(lines: &[Value], fault: &str) -> Vec<(u64, f64)> {
+    let firings = records(lines, "firing").into_iter().filter(|line| line["fault"] == fault);
+    let kept = firings.filter_map(|line| line["window"].as_u64().zip(line["kept_since"].as_f64()));
+    let mut kept: Vec<_> = kept.collect();
+    kept.sort_by(|one, other| one.1.total_cmp(&other.1));
+    kept
+}
+
+#[test]
+fn what_a_fault_has_kept_is_struck_when_the_run_ends_though_its_window_is_over() {
+    let both = fault("it", "down", "at = \"20500ms\", for = \"4s\"") + &group_pause("at = \"22s\"");
+    let lines = one_mailer("20ms", &both, "");
+    let (down, pause) = (summary(&lines, "it"), summary(&lines, "pause"));
+    // The replica has its partition again when the session of the one before has timed out.
+    assert_eq!((&down["matched"], &down["injected"]), (&json!(10), &json!(10)), "{down:#}");
+    let first = down["first_firing_at"].as_f64().expect("it strikes");
+    assert!((21.0..21.1).contains(&first), "{down:#}");
+    assert_eq!(pause["injected"], number(pause, "undone"), "{pause:#}");
+    assert_eq!(pause["first_firing_at"].as_f64(), Some(22.0), "{pause:#}");
+    let delays = kept(&lines, "it").into_iter().filter_map(|(_, delay)| delay);
+    let longest = delays.fold(0.0, f64::max);
+    assert!((9_400.0..9_500.0).contains(&longest), "{longest}");
+}
+
+/// Each window begins while the session of the replica before has not timed out, until the run ends, after
+/// many more windows than are known for a partition.
+#[test]
+fn messages_that_many_windows_keep_are_struck_by_the_first_of_them() {
+    let lines =
+        one_mailer("20ms", &fault("it", "down", "at = \"20500ms\", for = \"4s\", every = \"10s\""), "");
+    let row = summary(&lines, "it");
+    assert!(row["windows"].as_u64() > Some(300), "{row:#}");
+    let kept = kept_in(&lines, "it");
+    assert_eq!((&row["injected"], kept.len() as u64), (&json!(54), number(row, "undone")), "{row:#}");
+    assert_eq!(row["first_firing_at"].as_f64(), Some(kept[0].1), "{row:#}");
+    for (window, since) in kept {
+        let start = 10.5 + 10.0 * window as f64;
+        assert!((start..start + 10.0).contains(&since), "window {window} keeps it from {since} on");
+    }
+}
+
+#[test]
+fn messages_that_several_pauses_of_their_group_keep_are_struck_by_the_first_of_them() {
+    let lines = one_mailer("900ms", &group_pause("at = \"20500ms\", for = \"2s\", every = \"4s\""), "");
+    let row = summary(&lines, "pause");
+    let kept = kept_in(&lines, "pause");
+    assert_eq!(row["injected"], kept.len() as u64, "{row:#}");
+    // Two messages come in each pause; the others wait from the beginning of one.
+    for number in 1..=10 {
+        let start = 16.5 + 4.0 * number as f64;
+        let in_it = kept.iter().filter(|(window, _)| *window == number).map(|(_, since)| since - start);
+        let behind = in_it.filter(|since| *since > 0.1).collect::<Vec<_>>();
+        assert_eq!(behind.len(), 2, "window {number}: {kept:?}");
+        assert!(behind.iter().all(|since| *since < 2.0), "window {number}: {kept:?}");
+    }
+}
+
 #[test]
 fn a_fault_that_has_kept_nobody_waiting_has_no_first_strike() {
     let load = "start = \"61s\"\nfor = \"5s\"";
