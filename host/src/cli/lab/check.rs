@@ -63,7 +63,7 @@ pub struct Check {
     #[arg(long)]
     graded: bool,
 
-    /// End when standard input does: with `simhost lab grade`, which bounds the time and the memory of a check
+    /// End when standard input does: with `simhost lab grade`, which bounds time and memory of a check
     #[arg(long, hide = true)]
     while_stdin_is_open: bool,
 }

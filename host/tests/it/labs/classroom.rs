@@ -108,8 +108,8 @@ fn where_grades_cannot_be_written_is_said_before_anything_is_checked() {
     }
 }
 
-/// With a lab of a minute that freezes nothing, and a submission that makes six million requests, where the lab
-/// has three hundred.
+/// With a lab of a minute that freezes nothing, and a submission that makes six million requests, where the
+/// lab has three hundred.
 fn flooded() -> Home {
     let home = Home::new();
     let lab = home.read("05-pages/lab.toml");
