@@ -32,7 +32,7 @@ use crate::topology::key::{Key, Optional, Required, Usual};
 use crate::topology::reader::{Problems, Table};
 use crate::topology::schema::{Defs, text};
 use crate::topology::section::{Section, Sub, Subs};
-use crate::topology::shapes::{By, Count, List, Whole};
+use crate::topology::shapes::{By, Count, List, OneOrMore, Whole};
 use crate::topology::syntax;
 use crate::topology::types::{FLAG, TEXT, Within};
 
@@ -186,19 +186,9 @@ static RUN: Key<Sub, Required> = Key {
 static TOPOLOGY: Key<By<String>, Optional> =
     Key { name: "topology", of: FILE, absent: Optional("none"), says: "a file of the student's folder" };
 
-static HIDDEN: Key<By<Vec<String>>, Optional> = Key {
+static HIDDEN: Key<OneOrMore<By<String>>, Optional> = Key {
     name: "hidden",
-    of: By {
-        words: "the name of a file, or a list of them",
-        schema: |defs| {
-            let file = (FILE.schema)(defs);
-            json!({ "anyOf": [file, { "type": "array", "items": file, "minItems": 1 }] })
-        },
-        read: |value| match value.item() {
-            toml::de::DeValue::Array(_) => value.list()?.iter().map(|item| (FILE.read)(item)).collect(),
-            _ => (FILE.read)(value).map(|file| vec![file]),
-        },
-    },
+    of: OneOrMore { words: "the name of a file, or a list of them", of: FILE },
     absent: Optional("none"),
     says: "in place of `topology`: a file in `hidden/`, which the student never sees; of several the salt draws one",
 };

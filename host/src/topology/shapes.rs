@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value as Json, json};
+use toml::de::DeValue;
 
 use super::key::Type;
 use super::reader::Value;
@@ -184,5 +185,34 @@ impl<T: Type> Type for List<T> {
 
     fn schema(&self, defs: &mut Defs) -> Json {
         json!({ "type": "array", "items": self.of.schema(defs) })
+    }
+}
+
+/// A value, or a list of one or more of its type; what to write, as Markdown.
+#[derive(Debug)]
+pub(crate) struct OneOrMore<T> {
+    pub words: &'static str,
+    pub of: T,
+}
+
+impl<T: Type> Type for OneOrMore<T> {
+    type Read = Vec<T::Read>;
+
+    fn read(&self, value: &Value<'_>) -> Option<Vec<T::Read>> {
+        if !matches!(value.item(), DeValue::Array(_)) {
+            return self.of.read(value).map(|one| vec![one]);
+        }
+        // All are read: each may be wrong.
+        let read: Vec<_> = value.list()?.iter().map(|item| self.of.read(item)).collect();
+        read.into_iter().collect()
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(self.words)
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        let one = self.of.schema(defs);
+        json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }

@@ -1,15 +1,12 @@
 //! Wrong answers, which `simhost lab dev check` tries.
 
-use serde_json::json;
-use toml::de::DeValue;
-
 use super::checks::Check;
 use super::file::FILE;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::topology::key::{Key, Optional, Required};
 use crate::topology::reader::Table;
 use crate::topology::section::{Section, Subs};
-use crate::topology::shapes::By;
+use crate::topology::shapes::{By, OneOrMore};
 use crate::topology::types::TEXT;
 
 /// What catches a change of what is frozen.
@@ -38,19 +35,9 @@ pub static WRONG: Key<Subs, Optional> = Key {
 static WRONG_NAME: Key<By<String>, Required> =
     Key { name: "name", of: FILE, absent: Required("name its folder"), says: "its folder in `wrong/`" };
 
-static CAUGHT_BY: Key<By<Vec<String>>, Required> = Key {
+static CAUGHT_BY: Key<OneOrMore<By<String>>, Required> = Key {
     name: "caught-by",
-    of: By {
-        words: "text, or a list of texts",
-        schema: |defs| {
-            let name = (TEXT.schema)(defs);
-            json!({ "anyOf": [name, { "type": "array", "items": name, "minItems": 1 }] })
-        },
-        read: |value| match value.item() {
-            DeValue::Array(_) => value.list()?.iter().map(|item| (TEXT.read)(item)).collect(),
-            _ => (TEXT.read)(value).map(|name| vec![name]),
-        },
-    },
+    of: OneOrMore { words: "text, or a list of texts", of: TEXT },
     absent: Required("name the check that has to fail, or \"frozen\""),
     says: "the name of the check that has to fail, or of several; `\"frozen\"` for what may not be changed",
 };
