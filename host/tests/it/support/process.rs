@@ -122,14 +122,18 @@ pub fn interrupt(command: &mut Command) -> (Finished, String) {
     (wait(&mut child, &stderr), records)
 }
 
-/// A command that the shell starts when it has run a script.
+/// Closes what a shell of POSIX can name of the files that it inherited.
+const CLOSE_OTHERS: &str = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-";
+
+/// A command that the shell starts when it has run a script. It inherits no file but its three, whatever
+/// started the tests left open: a script may bound what can be opened.
 pub fn in_shell(script: &str, program: &Command) -> Command {
     let mut command = Command::new("/bin/sh");
     command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(folder) = program.get_current_dir() {
         command.current_dir(folder);
     }
-    command.stdin(Stdio::null()).args(["-c", &format!("{script}; exec \"$@\""), "sh"]);
+    command.stdin(Stdio::null()).args(["-c", &format!("{CLOSE_OTHERS}; {script}; exec \"$@\""), "sh"]);
     command.arg(program.get_program()).args(program.get_args());
     command
 }
