@@ -197,7 +197,10 @@ impl Database {
         if let Some(loops) = statement.loops.get() {
             return Ok(loops);
         }
-        let loops = self.engine.plan(&run.sql)?;
+        let mut loops = Vec::new();
+        for part in run.all() {
+            loops.extend(self.engine.plan(&part.sql)?);
+        }
         Ok(statement.loops.get_or_init(|| loops))
     }
 
@@ -212,10 +215,11 @@ impl Database {
 
     /// The fewest steps for each row of the temporary results of a statement; nothing if these do not grow.
     fn steps_per_row(&self, statement: &Statement, run: &Run) -> Option<u64> {
-        *statement.steps_per_row.get_or_init(|| match self.engine.program(&run.sql) {
+        let of = |part: &Run| match self.engine.program(&part.sql) {
             Ok(program) => steps_per_row(&program),
             Err(_) => Some(STEPS_PER_HELD_ROW),
-        })
+        };
+        *statement.steps_per_row.get_or_init(|| run.all().filter_map(of).min())
     }
 
     /// Begins a transaction, READ COMMITTED.

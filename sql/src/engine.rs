@@ -46,6 +46,18 @@ pub(crate) struct Rows {
     pub changed: u64,
 }
 
+impl Work {
+    /// What both took.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            steps: self.steps + other.steps,
+            scanned: self.scanned + other.scanned,
+            sorts: self.sorts + other.sorts,
+            effort: self.effort + other.effort,
+        }
+    }
+}
+
 impl Engine {
     pub(crate) fn open(shared: &Shared, bounds: &Bounds) -> rusqlite::Result<Self> {
         let mut connection = Connection::open_in_memory()?;
@@ -152,7 +164,8 @@ impl Engine {
     }
 
     fn rows(&self, statement: &mut CachedStatement<'_>, params: &[Value], bounds: &Bounds) -> Result<Rows> {
-        for (at, value) in params.iter().enumerate() {
+        // A part of a statement may name fewer parameters than all of it.
+        for (at, value) in params.iter().take(statement.parameter_count()).enumerate() {
             statement.raw_bind_parameter(at + 1, value).map_err(failure::of)?;
         }
         let width = statement.column_count();

@@ -10,8 +10,9 @@ use rustc_hash::FxHashMap;
 use crate::bounds::{LENGTHS, STEPS_PER_LOOK};
 use crate::error::Result;
 use crate::failure;
-use crate::lock::{Locks, Transaction};
+use crate::lock::{Locks, Row, Strength, Transaction};
 use crate::price::Price;
+use crate::value::Value;
 
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -100,6 +101,10 @@ pub(crate) struct State {
     /// Whether written rows are noted.
     pub watching: bool,
     pub wrote: Vec<Written>,
+    /// The rows that the parts of the statement have given which ran before it.
+    pub kept: Vec<Vec<Vec<Value>>>,
+    /// The rows that these have locked.
+    pub locked: Vec<(Row, Strength)>,
     /// Tables by their names.
     pub numbers: FxHashMap<String, u32>,
     last: (String, u32),

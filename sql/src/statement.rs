@@ -220,6 +220,11 @@ impl Statement {
         }
     }
 
+    /// Whether its WITH changes rows, so that it may change some of which its result says nothing.
+    pub fn has_parts(&self) -> bool {
+        matches!(&self.plan, Plan::Run(run) if !run.parts.is_empty())
+    }
+
     /// Whether it gives locks of its transaction back that goes on: ROLLBACK TO does.
     pub fn releases(&self) -> bool {
         matches!(self.plan, Plan::RollbackTo(_))
@@ -227,7 +232,11 @@ impl Statement {
 
     fn weight(&self) -> usize {
         // Text, text without values, and the translation, beside the tree that is gone.
-        512 + self.text.len() + self.shown.len() + self.translated().len()
+        let parts: usize = match &self.plan {
+            Plan::Run(run) => run.parts.iter().map(|part| 512 + part.sql.len()).sum(),
+            _ => 0,
+        };
+        512 + self.text.len() + self.shown.len() + self.translated().len() + parts
     }
 }
 

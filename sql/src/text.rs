@@ -9,7 +9,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::bounds::SUMMARY_CHARACTERS;
 use crate::error::{Failure, Result, sqlstate};
 
-pub(crate) use parse::{SYMMETRIC, parse};
+pub(crate) use parse::{SYMMETRIC, WEAK, parse};
 
 /// The tokens of `text`, white space and comments included.
 pub(crate) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>> {

@@ -15,6 +15,7 @@ mod interval;
 mod json;
 mod operator;
 mod order;
+mod parts;
 mod predicate;
 mod quantifier;
 mod query;
@@ -68,6 +69,16 @@ pub(crate) struct Run {
     /// What its columns are; none where SQLite has to say, because of a `*` over a join by name.
     pub outputs: Option<Vec<Output>>,
     pub tables: BTreeMap<String, TableMode>,
+    /// The table that it changes.
+    pub changes: Option<String>,
+    /// It is an INSERT.
+    pub is_insert: bool,
+    /// The tables whose rows it looks at.
+    pub reads: BTreeSet<String>,
+    /// What its WITH has to run before it.
+    pub parts: Vec<Run>,
+    /// How large it is with all that it names written out, and with the parts before it.
+    pub size: usize,
     pub row_lock: Option<RowLock>,
     /// How strongly the rows that it changes are locked.
     pub strength: Strength,
@@ -87,8 +98,12 @@ pub(crate) struct Run {
 impl Run {
     /// The table that it changes, if it changes one.
     pub(crate) fn changed(&self) -> Option<&str> {
-        let mut changed = self.tables.iter().filter(|(_, mode)| **mode == TableMode::RowExclusive);
-        changed.next().map(|(name, _)| name.as_str())
+        self.changes.as_deref()
+    }
+
+    /// All that runs, in this order: the parts of its WITH, then the statement itself.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
+        self.parts.iter().chain([self])
     }
 }
 
@@ -139,6 +154,10 @@ pub(crate) struct Translator<'a> {
     size: Size,
     params: Vec<Type>,
     tables: BTreeMap<String, TableMode>,
+    /// The tables whose rows it looks at.
+    reads: BTreeSet<String>,
+    /// It is an INSERT.
+    is_insert: bool,
     /// The views that it names.
     views: BTreeSet<String>,
     /// It reads a table of the system, whose rows are written into the statement.
@@ -202,6 +221,9 @@ impl Relation {
 
 /// What `statement` comes to in a database with these tables.
 pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bounds: &Bounds) -> Result<Plan> {
+    if let Some((with, main)) = parts::of(statement) {
+        return parts::translate(with, &main, catalogue, bounds).map(Plan::Run);
+    }
     let mut translator = Translator::new(catalogue, bounds);
     match statement {
         ast::Statement::Query(query) => match query.body.as_ref() {
@@ -284,6 +306,8 @@ impl<'a> Translator<'a> {
             size: Size::default(),
             params: Vec::new(),
             tables: BTreeMap::new(),
+            reads: BTreeSet::new(),
+            is_insert: false,
             views: BTreeSet::new(),
             reads_system: false,
             scopes: Vec::new(),
@@ -340,7 +364,13 @@ impl<'a> Translator<'a> {
         written.map(|()| text)
     }
 
-    /// Notes that the statement needs `mode` on a table, or on the tables of a view.
+    /// Notes that the statement reads a table, or the tables of a view.
+    fn looks_at(&mut self, table: &str) {
+        self.uses(table, TableMode::AccessShare);
+        self.reads.insert(table.to_owned());
+    }
+
+    /// Notes that the statement needs `mode` on a table.
     fn uses(&mut self, table: &str, mode: TableMode) {
         let held = self.tables.entry(table.to_owned()).or_insert(mode);
         *held = (*held).max(mode);
@@ -348,8 +378,15 @@ impl<'a> Translator<'a> {
 
     fn run(self, outputs: Option<Vec<Output>>, strength: Strength) -> Result<Run> {
         self.within()?;
+        let mut changed = self.tables.iter().filter(|(_, mode)| **mode == TableMode::RowExclusive);
+        let changes = changed.next().map(|(name, _)| name.clone());
         Ok(Run {
             sql: self.out,
+            changes,
+            is_insert: self.is_insert,
+            reads: self.reads,
+            parts: Vec::new(),
+            size: self.size.all(),
             params: self.params,
             outputs,
             tables: self.tables,

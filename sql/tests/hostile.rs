@@ -452,3 +452,33 @@ fn queries_inside_of_one_another_take_no_time_of_two_to_the_depth() {
         }
     }
 }
+
+#[test]
+fn a_with_that_changes_rows_is_bounded_as_one_statement() {
+    let bounds = Bounds { steps: 2_000_000, rows: 10_000, result_bytes: 1 << 20, ..Bounds::default() };
+    let schema = "CREATE TABLE gone (id INT PRIMARY KEY, s TEXT)";
+    let mut database = Database::open(schema, Options { bounds, ..Options::default() }).expect("a schema");
+    let parts = |count: usize| {
+        let part = |at| format!("p{at} AS (INSERT INTO gone VALUES ({at}, 'x') RETURNING id)");
+        format!("WITH {} SELECT 1", (0..count).map(part).collect::<Vec<_>>().join(", "))
+    };
+    done(execute(&mut database, None, &parts(32)));
+    assert_eq!(refused(&mut database, &parts(33)).sqlstate, "54001");
+    // Steps and rows that are kept are those of all parts together.
+    let made = |at: usize, count: usize, bytes: usize| {
+        format!(
+            "p{at} AS (INSERT INTO gone SELECT {at}000000 + n, repeat('x', {bytes}) FROM generate_series(1, {count}) g(n) RETURNING id, s)"
+        )
+    };
+    for (sql, sqlstate) in [
+        (format!("WITH {}, {} SELECT 1", made(1, 700, 900), made(2, 700, 900)), "54000"),
+        (format!("WITH {} SELECT count(*) FROM p1 a, p1 b, p1 c", made(1, 9_000, 9)), "57014"),
+        (format!("WITH {} SELECT count(*) FROM p1", made(1, 20_000, 9)), "54000"),
+    ] {
+        assert_eq!(refused(&mut database, &sql).sqlstate, sqlstate, "{sql}");
+    }
+    let all = done(execute(&mut database, None, "SELECT count(*) FROM gone"));
+    assert_eq!(all.rows, [[Value::Int(32)]]);
+    let long = format!("WITH {} SELECT sum(length(s)) FROM p7", made(7, 3, 300_000));
+    assert_eq!(done(execute(&mut database, None, &long)).rows, [[Value::Int(900_000)]]);
+}

@@ -383,3 +383,128 @@ fn a_row_that_one_insert_meets_twice_undoes_the_insert() {
     let once = "INSERT INTO t VALUES (2, 2), (1, 5) ON CONFLICT (id) DO UPDATE SET n = excluded.n";
     assert_eq!(done(execute(&mut database, None, once)).affected, 2);
 }
+
+const QUEUE: &str = "
+    CREATE TABLE jobs (id SERIAL PRIMARY KEY, state TEXT NOT NULL DEFAULT 'new', kind TEXT UNIQUE);
+    INSERT INTO jobs (kind) SELECT 'k' || n FROM generate_series(1, 6) AS n;
+    CREATE TABLE archive (id INT PRIMARY KEY, kind TEXT);
+";
+
+const TAKE: &str =
+    "WITH next AS (SELECT id FROM jobs WHERE state = 'new' ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED)
+    UPDATE jobs SET state = 'taken' FROM next WHERE jobs.id = next.id RETURNING jobs.id";
+
+const MOVE: &str = "WITH gone AS (DELETE FROM jobs WHERE id <= 3 RETURNING id, kind)
+    INSERT INTO archive SELECT * FROM gone";
+
+fn ids(outcome: Outcome) -> Vec<Value> {
+    done(outcome).rows.into_iter().map(|row| row[0].clone()).collect()
+}
+
+#[test]
+fn workers_of_a_queue_take_different_jobs_and_what_one_gives_back_is_taken_again() {
+    let mut sessions = Sessions::new(QUEUE, 3);
+    assert_eq!(ids(sessions.run(0, TAKE)), [Value::Int(1), Value::Int(2)]);
+    assert_eq!(ids(sessions.run(1, TAKE)), [Value::Int(3), Value::Int(4)]);
+    sessions.rollback(0);
+    assert_eq!(ids(sessions.run(2, TAKE)), [Value::Int(1), Value::Int(2)]);
+    sessions.commit(1);
+    sessions.commit(2);
+    assert_eq!(ids(sessions.alone(TAKE)), [Value::Int(5), Value::Int(6)]);
+    assert_eq!(ids(sessions.alone(TAKE)), []);
+}
+
+#[test]
+fn a_statement_in_parts_waits_as_one_and_has_done_nothing_meanwhile() {
+    let mut sessions = Sessions::new(QUEUE, 2);
+    done(sessions.run(0, "UPDATE jobs SET state = 'held' WHERE id = 3"));
+    let waits = blocked(sessions.run(1, MOVE));
+    assert_eq!(waits.by, [sessions.of(0)]);
+    assert_eq!(done(sessions.run(0, "SELECT count(*) FROM archive")).rows, [[Value::Int(0)]]);
+    sessions.commit(0);
+    assert_eq!(done(sessions.run(1, MOVE)).affected, 3);
+    assert_eq!(ids(sessions.run(1, "SELECT id FROM archive")), [Value::Int(1), Value::Int(2), Value::Int(3)]);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM archive")).rows, [[Value::Int(0)]]);
+    // Its rows are locked, those that its WITH has deleted and those that it has inserted.
+    blocked(sessions.alone("UPDATE jobs SET state = 'x' WHERE id = 1"));
+    blocked(sessions.alone("INSERT INTO archive VALUES (2, 'other')"));
+    sessions.commit(1);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM jobs")).rows, [[Value::Int(3)]]);
+}
+
+#[test]
+fn a_statement_in_parts_waits_outside_of_transactions_as_well() {
+    let mut sessions = Sessions::new(QUEUE, 1);
+    done(sessions.run(0, "INSERT INTO archive VALUES (2, 'other')"));
+    let waits = blocked(sessions.alone(MOVE));
+    assert_eq!(waits.by, [sessions.of(0)]);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM jobs")).rows, [[Value::Int(6)]]);
+    sessions.rollback(0);
+    let statement = sessions.database.prepare(MOVE).expect("it parses");
+    let again = sessions.database.execute(Some(waits.transaction), &statement, &[], Call::at(0));
+    assert_eq!(done(again).affected, 3);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM jobs")).rows, [[Value::Int(3)]]);
+}
+
+#[test]
+fn a_part_that_fails_undoes_those_before_it() {
+    let mut sessions = Sessions::new(QUEUE, 2);
+    done(sessions.alone("INSERT INTO archive VALUES (2, 'there')"));
+    assert_eq!(failed(sessions.alone(MOVE)).sqlstate, "23505");
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM jobs")).rows, [[Value::Int(6)]]);
+    // Behind other changes of its transaction, and beside another one.
+    done(sessions.run(1, "UPDATE jobs SET state = 'x' WHERE id = 6"));
+    done(sessions.run(0, "UPDATE jobs SET state = 'y' WHERE id = 5"));
+    done(sessions.run(0, "SAVEPOINT before"));
+    assert_eq!(failed(sessions.run(0, MOVE)).sqlstate, "23505");
+    done(sessions.run(0, "ROLLBACK TO before"));
+    assert_eq!(sessions.commit(0), Ended::Committed { rows: 1 });
+    sessions.commit(1);
+    let states = done(sessions.alone("SELECT string_agg(state, ',' ORDER BY id) FROM jobs"));
+    assert_eq!(states.rows, [[Value::Text("new,new,new,new,y,x".to_owned())]]);
+}
+
+#[test]
+fn a_part_that_only_reads_locks_its_rows() {
+    let mut sessions = Sessions::new(QUEUE, 1);
+    let sql = "WITH next AS (SELECT id, kind FROM jobs ORDER BY id LIMIT 1 FOR UPDATE),
+        stored AS (INSERT INTO archive SELECT id, kind FROM next RETURNING id)
+        SELECT next.kind FROM next JOIN stored ON next.id = stored.id";
+    assert_eq!(done(sessions.run(0, sql)).rows, [[Value::Text("k1".to_owned())]]);
+    blocked(sessions.alone("UPDATE jobs SET state = 'x' WHERE id = 1"));
+    done(sessions.alone("UPDATE jobs SET state = 'x' WHERE id = 2"));
+    sessions.commit(0);
+    let statement = sessions.database.prepare(sql).expect("it parses");
+    assert!(statement.has_parts() && statement.writes());
+}
+
+#[test]
+fn parameters_of_a_statement_in_parts_stand_in_any_of_them() {
+    let mut database = database(QUEUE);
+    let sql = "WITH gone AS (DELETE FROM jobs WHERE kind = $2 RETURNING id)
+        INSERT INTO archive SELECT id, $1 FROM gone WHERE id < $3 RETURNING id, kind";
+    let statement = database.prepare(sql).expect("it parses");
+    let params = [Value::Text("moved".to_owned()), Value::Text("k4".to_owned()), Value::Text("9".to_owned())];
+    let rows = done(database.execute(None, &statement, &params, Call::at(0))).rows;
+    assert_eq!(rows, [[Value::Int(4), Value::Text("moved".to_owned())]]);
+}
+
+#[test]
+fn weak_locks_keep_out_what_postgresql_says() {
+    // Modes from weak to strong, and those that each keeps out: table 13.3 of PostgreSQL 17.
+    let modes = ["KEY SHARE", "SHARE", "NO KEY UPDATE", "UPDATE"];
+    let conflicts =
+        [[false, false, false, true], [false, false, true, true], [false, true, true, true], [true; 4]];
+    for (held, row) in modes.iter().zip(conflicts) {
+        for (wanted, is_kept_out) in modes.iter().zip(row) {
+            let mut sessions = Sessions::new(STOCK, 2);
+            done(sessions.run(0, &format!("SELECT * FROM stock WHERE id = 1 FOR {held}")));
+            let outcome = sessions.run(1, &format!("SELECT sku FROM stock s WHERE id < 3 FOR {wanted} OF s"));
+            assert_eq!(matches!(outcome, Outcome::Blocked(_)), is_kept_out, "{held}, {wanted}: {outcome:?}");
+            sessions.rollback(1);
+            let skipped = format!("SELECT id FROM stock WHERE id < 3 ORDER BY id FOR {wanted} SKIP LOCKED");
+            let rows = ids(sessions.alone(&skipped));
+            assert_eq!(rows.len(), if is_kept_out { 1 } else { 2 }, "{held}, {wanted}: {rows:?}");
+        }
+    }
+}

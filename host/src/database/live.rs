@@ -375,7 +375,11 @@ impl Live {
 
 /// Whether a statement changes rows or tables: alone, it holds their locks until it is paid.
 fn changes(statement: &Statement) -> bool {
-    matches!(statement.class(), Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl)
+    statement.has_parts()
+        || matches!(
+            statement.class(),
+            Class::Insert | Class::Update | Class::Delete | Class::Truncate | Class::Ddl
+        )
 }
 
 fn failure(sqlstate: &'static str, message: &str) -> Failure {

@@ -66,7 +66,8 @@ impl Database {
             return *uses;
         }
         // A table that was made since is not there: no index of it was dropped.
-        let plan = dropped.before.plan(&run.sql).unwrap_or_default();
+        let plans = run.all().flat_map(|part| dropped.before.plan(&part.sql).unwrap_or_default());
+        let plan: Vec<String> = plans.collect();
         let uses = plan.iter().any(|line| {
             let found = line.split_once(" INDEX ").map(|(_, index)| index);
             found.and_then(|index| index.strip_prefix(name)).is_some_and(|rest| !rest.starts_with(is_of_name))

@@ -16,7 +16,7 @@ use crate::failure;
 use crate::lock::{Row, Strength, TableMode, Transaction};
 use crate::place;
 use crate::state::Written;
-use crate::statement::Statement;
+use crate::statement::{Class, Statement};
 use crate::translate::{Control, Plan, Run};
 use crate::value::Value;
 use repeat::Attempt;
@@ -146,22 +146,30 @@ impl Database {
             transaction.and_then(|own| self.open.get(&own)).is_some_and(|open| !open.images.is_empty());
         let others = self.shared.lock().locks.held_by_others(transaction);
         let wanted = transaction.filter(|_| has_images || run.writes);
-        // A statement alone needs a transaction of SQLite only if others may be in its way.
-        let scratch = transaction.is_none() && run.writes && (others || run.strikes_once);
+        // A statement alone needs a transaction of SQLite only if others may be in its way, if it may fail late,
+        // and if it has several parts, of which all are done or none.
+        let strikes_once = run.all().any(|part| part.strikes_once);
+        let has_parts = !run.parts.is_empty();
+        let scratch = transaction.is_none() && run.writes && (others || strikes_once || has_parts);
         // Others may be in its way, or it has to run again; what the transaction wrote before stays.
         let mark = wanted.is_some() && run.writes && (others || has_images && !run.inserts_one);
         self.moved = 0;
-        let watching = run.writes && (transaction.is_some() || others || run.strikes_once);
+        let watching = run.writes && (transaction.is_some() || others || strikes_once);
         let undo = Undo { scratch, mark };
         let attempt = Attempt { statement, run, values: &values, call, watching, wanted, has_images, undo };
         if let Err(failure) = self.stand_ready(&attempt) {
             return self.failed(transaction, failure, Work::default());
         }
         let (mut work, result) = self.run_by_lengths(&attempt);
+        // The part that failed, if one did.
+        let part = std::mem::take(&mut self.shared.lock().kept).len();
         work.effort = work.effort.saturating_add(self.moved.saturating_mul(STEPS_PER_MOVED_ROW));
         let result = result.and_then(|rows| self.touched(transaction, run, rows, others));
         match result {
-            Err(failure) => self.after_failure(transaction, run, failure, work, undo),
+            Err(failure) => {
+                let changed = run.all().nth(part).and_then(Run::changed);
+                self.after_failure(transaction, changed, failure, work, undo)
+            }
             Ok((rows, touched)) => {
                 if others && let Some(outcome) = self.in_the_way(transaction, run, &touched, work, undo) {
                     return outcome;
@@ -179,26 +187,20 @@ impl Database {
         mut rows: Rows,
         others: bool,
     ) -> Result<(Rows, Touched)> {
-        let mut locked: Vec<(Row, Strength)> = Vec::new();
-        if let Some(lock) = &run.row_lock {
-            for row in &mut rows.rows {
-                let hidden = row.split_off(row.len() - lock.tables.len());
-                for (table, rowid) in lock.tables.iter().zip(hidden) {
-                    if let Value::Int(rowid) = rowid {
-                        locked.push(((*table as u32, rowid), lock.strength));
-                    }
-                }
-            }
-        }
-        let mut wrote = std::mem::take(&mut self.shared.lock().wrote);
+        let mut locked = hidden_rows(run, &mut rows.rows);
+        let mut wrote = {
+            let mut state = self.shared.lock();
+            locked.append(&mut state.locked);
+            std::mem::take(&mut state.wrote)
+        };
         wrote.sort_unstable();
-        if run.strikes_once
-            && let Some(table) = run.changed().and_then(|name| self.number(name))
-            && wrote.windows(2).any(|pair| {
-                let [a, b] = [pair[0], pair[1]];
-                a.table == table && (a.table, a.rowid) == (b.table, b.rowid)
-            })
-        {
+        let once = run.all().filter(|part| part.strikes_once);
+        let once: Vec<u32> = once.filter_map(|part| self.number(part.changed()?)).collect();
+        let is_twice = |pair: &[Written]| {
+            let [a, b] = [pair[0], pair[1]];
+            (a.table, a.rowid) == (b.table, b.rowid) && once.contains(&a.table)
+        };
+        if wrote.windows(2).any(is_twice) {
             let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
             let hint = "ensure that no rows of one INSERT have the same key";
             return Err(Failure::new(sqlstate::CARDINALITY, message).hint(hint));
@@ -206,19 +208,30 @@ impl Database {
         wrote.dedup_by_key(|written| (written.table, written.rowid));
         let mut keys = Vec::new();
         if transaction.is_some() || others {
-            locked.extend(wrote.iter().map(|written| ((written.table, written.rowid), run.strength)));
-            if run.strength == Strength::Update {
-                self.keys(&wrote, &mut keys)?;
-            }
+            let strength = |written: &Written| self.strength(run, written.table);
+            locked.extend(wrote.iter().map(|row| ((row.table, row.rowid), strength(row))));
+            let strong = wrote.iter().filter(|row| strength(row) == Strength::Update);
+            self.keys(strong, &mut keys)?;
             self.parents(&wrote, &mut locked)?;
         }
         Ok((rows, Touched { rows: locked, keys, wrote }))
     }
 
+    /// How strongly a statement locks the rows of a table that it has written.
+    fn strength(&self, run: &Run, table: u32) -> Strength {
+        if run.parts.is_empty() {
+            return run.strength;
+        }
+        let of = |part: &&Run| part.changed().and_then(|name| self.number(name)) == Some(table);
+        let own = run.all().filter(of).map(|part| part.strength).max();
+        // Rows that an action of a reference has written.
+        own.or_else(|| run.all().map(|part| part.strength).max()).unwrap_or(run.strength)
+    }
+
     fn after_failure(
         &mut self,
         transaction: Option<Transaction>,
-        run: &Run,
+        changed: Option<&str>,
         failure: Failure,
         work: Work,
         undo: Undo,
@@ -234,7 +247,7 @@ impl Database {
         match undone {
             Ok(()) if !by.is_empty() => self.blocked(transaction, by, work),
             _ => {
-                let failure = failure::named(failure, &self.catalogue, run.changed());
+                let failure = failure::named(failure, &self.catalogue, changed);
                 self.failed(transaction, failure, work)
             }
         }
@@ -287,7 +300,8 @@ impl Database {
             }
         }
         let columns = statement.columns.get().cloned().unwrap_or_else(|| Arc::from([]));
-        let affected = if statement.writes() { rows.changed } else { rows.rows.len() as u64 };
+        let reads = !statement.writes() || statement.has_parts() && statement.class() == Class::Select;
+        let affected = if reads { rows.rows.len() as u64 } else { rows.changed };
         let rows = typed(rows.rows, &columns);
         Outcome::Done(Done { columns, rows, affected, work })
     }
@@ -330,6 +344,21 @@ struct Undo {
     scratch: bool,
     /// It stands behind a mark.
     mark: bool,
+}
+
+/// Takes the columns off the rows of a result that say which rows it locks.
+fn hidden_rows(run: &Run, rows: &mut [Vec<Value>]) -> Vec<(Row, Strength)> {
+    let Some(lock) = &run.row_lock else { return Vec::new() };
+    let mut locked = Vec::new();
+    for row in rows {
+        let hidden = row.split_off(row.len() - lock.tables.len());
+        for (table, rowid) in lock.tables.iter().zip(hidden) {
+            if let Value::Int(rowid) = rowid {
+                locked.push(((*table as u32, rowid), lock.strength));
+            }
+        }
+    }
+    locked
 }
 
 fn nothing(work: Work) -> Outcome {

@@ -48,6 +48,10 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
             })
         })?;
     }
+    for count in [1, 3] {
+        let of = shared.clone();
+        scalar(connection, "pg_kept", count, VARYING, move |args| Ok(kept(&of, args)))?;
+    }
     let of = shared.clone();
     scalar(connection, "pg_unlocked", 3, VARYING, move |args| {
         let (Value::Int(table), Value::Int(rowid), Value::Int(strength)) = (&args[0], &args[1], &args[2])
@@ -62,10 +66,25 @@ pub(super) fn define(connection: &Functions<'_>) -> rusqlite::Result<()> {
 }
 
 fn number(args: &[Value]) -> Option<usize> {
-    match args.first() {
+    numbered(args, 0)
+}
+
+fn numbered(args: &[Value], at: usize) -> Option<usize> {
+    match args.get(at) {
         Some(Value::Int(number)) => usize::try_from(*number).ok(),
         _ => None,
     }
+}
+
+/// A value of the rows that a part of the statement has given; without a row and a column, their number.
+fn kept(shared: &Shared, args: &[Value]) -> Value {
+    let state = shared.lock();
+    let Some(rows) = number(args).and_then(|part| state.kept.get(part)) else { return Value::Null };
+    if args.len() == 1 {
+        return Value::Int(rows.len() as i64);
+    }
+    let row = numbered(args, 1).and_then(|row| rows.get(row));
+    row.zip(numbered(args, 2)).and_then(|(row, at)| row.get(at)).cloned().unwrap_or(Value::Null)
 }
 
 fn lost() -> Failure {

@@ -12,7 +12,7 @@ use crate::error::{Failure, Result, sqlstate};
 
 /// The one statement of `tokens`.
 pub(crate) fn parse(tokens: Vec<TokenWithSpan>, bounds: &Bounds) -> Result<ast::Statement> {
-    let tokens = symmetric(tokens);
+    let tokens = weak_locks(symmetric(tokens));
     within_depth(&tokens, bounds)?;
     let empty = || Failure::new(sqlstate::SYNTAX, "the statement is empty").hint("write one statement");
     let last = tokens.iter().rev().find(|token| !is_blank(&token.token)).ok_or_else(empty)?.span.start;
@@ -35,7 +35,7 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>, bounds: &Bounds) -> Result<ast::
             .hint("send one statement at a time")
     } else {
         let word = next.token.to_string();
-        unread(&word, "")
+        unread(&word)
             .unwrap_or_else(|| remedied(format!("syntax error at or near \"{word}\""), &word, &next.token))
     };
     Err(failure.at(place.line, place.column))
@@ -100,15 +100,12 @@ fn syntax(error: ParserError, end: (u64, u64)) -> Failure {
     let word = message.rsplit_once("found: ").map_or("", |(_, word)| word.trim());
     let token = super::tokens(word).ok().and_then(|tokens| tokens.into_iter().next());
     let token = token.map_or(Token::EOF, |token| token.token);
-    let failure =
-        unread(word, message).unwrap_or_else(|| remedied(format!("syntax error: {message}"), word, &token));
+    let failure = unread(word).unwrap_or_else(|| remedied(format!("syntax error: {message}"), word, &token));
     failure.at(place.0, place.1)
 }
 
 /// What PostgreSQL has and the parser does not read, by the word at which it stops; and what to write.
-const UNREAD: [(&str, &str, &str); 17] = [
-    ("NO", "FOR NO KEY UPDATE", "write FOR UPDATE"),
-    ("KEY", "FOR KEY SHARE", "write FOR SHARE"),
+const UNREAD: [(&str, &str, &str); 15] = [
     ("EXCLUDE", "EXCLUDE", "leave it out of a window; a constraint is a unique index"),
     ("INCLUDING", "LIKE … INCLUDING", "write the columns"),
     ("TABLE", "TABLE as a statement", "write SELECT * FROM the table"),
@@ -126,11 +123,9 @@ const UNREAD: [(&str, &str, &str); 17] = [
     ("XMLELEMENT", "XML", "use json_build_object"),
 ];
 
-/// The failure of a statement that PostgreSQL takes. `message` is what the parser says about the word.
-fn unread(word: &str, message: &str) -> Option<Failure> {
+/// The failure of a statement that PostgreSQL takes.
+fn unread(word: &str) -> Option<Failure> {
     let found = UNREAD.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word));
-    // `NO` and `KEY` are those of a row lock only behind its FOR.
-    let found = found.filter(|(_, what, _)| !what.starts_with("FOR ") || message.contains("UPDATE or SHARE"));
     found.map(|(_, what, hint)| Failure::unsupported(what, *hint))
 }
 
@@ -198,6 +193,52 @@ fn symmetric(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
         behind = if blank { behind } else { is(&token.token, Keyword::BETWEEN) };
         written.push(token);
+    }
+    written
+}
+
+/// The schema in which the parser finds the tables of FOR NO KEY UPDATE and FOR KEY SHARE; without OF, a table
+/// without a name.
+pub(crate) const WEAK: &str = "no key";
+
+/// `FOR NO KEY UPDATE OF t` as `FOR UPDATE OF "no key".t`, and `FOR KEY SHARE` as `FOR SHARE OF "no key".""`,
+/// which the parser reads.
+fn weak_locks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: Option<&TokenWithSpan>, keyword| {
+        token.is_some_and(|token| matches!(&token.token, Token::Word(word) if word.keyword == keyword))
+    };
+    if !tokens.iter().any(|token| is(Some(token), Keyword::KEY)) {
+        return tokens;
+    }
+    let tokens: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let mut written = Vec::with_capacity(tokens.len() + 4);
+    let mut at = 0;
+    while at < tokens.len() {
+        let begins = |words: &[Keyword]| {
+            words.iter().enumerate().all(|(behind, word)| is(tokens.get(at + behind), *word))
+        };
+        let width = if begins(&[Keyword::FOR, Keyword::NO, Keyword::KEY, Keyword::UPDATE]) {
+            4
+        } else if begins(&[Keyword::FOR, Keyword::KEY, Keyword::SHARE]) {
+            3
+        } else {
+            written.push(tokens[at].clone());
+            at += 1;
+            continue;
+        };
+        let span = tokens[at].span;
+        let beside = |token| TokenWithSpan { token, span };
+        let name = |text: &str| beside(Token::make_word(text, Some('"')));
+        written.extend([tokens[at].clone(), tokens[at + width - 1].clone()]);
+        at += width;
+        let of = beside(Token::make_word("OF", None));
+        written.extend([of, name(WEAK), beside(Token::Period)]);
+        if is(tokens.get(at), Keyword::OF) {
+            at += 1;
+        } else {
+            written.push(name(""));
+        }
     }
     written
 }

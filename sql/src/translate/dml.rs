@@ -100,6 +100,7 @@ impl Translator<'_> {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let known = self.changed_table(name)?;
+                self.reads.insert(known.clone());
                 let alias = alias.as_ref().map_or(known.clone(), |alias| folded(&alias.name));
                 Ok((known, alias))
             }

@@ -154,12 +154,12 @@ impl Translator<'_> {
         self.grow(body.size);
         self.within()?;
         if table.is_some() {
-            self.uses(&known, TableMode::AccessShare);
+            self.looks_at(&known);
         } else if let Some(view) = self.catalogue.views.get(&known)
             && !self.ctes.iter().any(|cte| cte.name == known)
         {
             self.views.insert(known.clone());
-            view.tables.iter().for_each(|table| self.uses(table, TableMode::AccessShare));
+            view.tables.iter().for_each(|table| self.looks_at(table));
         }
         self.name(&known);
         self.alias(alias);

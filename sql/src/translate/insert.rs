@@ -14,7 +14,7 @@ use crate::value::Value;
 
 impl Translator<'_> {
     pub(super) fn top_insert(mut self, insert: &Insert) -> Result<Run> {
-        self.changes_rows = true;
+        (self.changes_rows, self.is_insert) = (true, true);
         let odd = insert.or.is_some()
             || insert.ignore
             || insert.overwrite
@@ -57,6 +57,7 @@ impl Translator<'_> {
         match &insert.on {
             None => {}
             Some(OnInsert::OnConflict(conflict)) => {
+                self.reads.insert(table_name.clone());
                 strength = self.on_conflict(conflict, &table_name, table)?
             }
             Some(_) => {

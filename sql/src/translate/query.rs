@@ -9,7 +9,7 @@ use super::relation::column_name;
 use super::row_lock::not_lockable;
 use super::set::{as_wanted, is_widened};
 use super::size::Written;
-use super::{Cte, Run, Translator, call, folded, quoted, relation_name};
+use super::{Cte, Run, Translator, call, folded, parts, quoted, relation_name};
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
@@ -127,10 +127,11 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn cte(&mut self, cte: &Definition, recursive: bool) -> Result<()> {
-        if matches!(cte.query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
-            let hint = "run the two statements one after the other, in one transaction";
-            return Err(Failure::unsupported("a WITH that changes rows", hint));
+    pub(super) fn cte(&mut self, cte: &Definition, recursive: bool) -> Result<()> {
+        if parts::changes(&cte.query) {
+            let message = "WITH clause containing a data-modifying statement must be at the top level";
+            return Err(Failure::new(sqlstate::NOT_SUPPORTED, message)
+                .hint("put it into the first WITH of the statement"));
         }
         let name = folded(&cte.alias.name);
         self.name(&name);

@@ -1,10 +1,11 @@
-//! FOR UPDATE and FOR SHARE.
+//! FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE and FOR KEY SHARE.
 
-use sqlparser::ast::{GroupByExpr, LockClause, LockType, NonBlock, Select, SelectItem};
+use sqlparser::ast::{GroupByExpr, LockClause, LockType, NonBlock, ObjectName, Select, SelectItem};
 
 use super::{IfLocked, Relation, RowLock, Translator, call, quoted, relation_name, undefined_table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
+use crate::text::WEAK;
 
 impl Translator<'_> {
     /// Adds what a lock needs to the columns, and gives the condition for SKIP LOCKED.
@@ -36,7 +37,7 @@ impl Translator<'_> {
             }
         }
         let tables = self.locked_tables(lock)?;
-        let strength = if lock.lock_type == LockType::Update { Strength::Update } else { Strength::Share };
+        let strength = strength(lock);
         let if_locked = match lock.nonblock {
             None => IfLocked::Wait,
             Some(NonBlock::Nowait) => IfLocked::Fail,
@@ -50,7 +51,7 @@ impl Translator<'_> {
             self.row_lock = Some(RowLock { strength, if_locked, tables });
         } else if if_locked != IfLocked::Skip && !self.changes_rows {
             let hint = "lock rows in the outermost SELECT, or in a subquery of the UPDATE or DELETE that changes them";
-            return Err(Failure::unsupported(format!("{} in this subquery", lock.lock_type), hint));
+            return Err(Failure::unsupported(format!("FOR {} in this subquery", name(lock)), hint));
         }
         if if_locked != IfLocked::Skip {
             return Ok(None);
@@ -64,7 +65,7 @@ impl Translator<'_> {
 
     /// The numbers and aliases of the tables that a lock concerns.
     fn locked_tables(&mut self, lock: &LockClause) -> Result<Vec<(usize, String)>> {
-        let of = lock.of.as_ref().map(relation_name).transpose()?;
+        let of = of(lock).as_ref().map(relation_name).transpose()?;
         let scope: Vec<Relation> = self.scopes.last().cloned().unwrap_or_default();
         let mut tables = Vec::new();
         for relation in scope.iter().filter(|relation| of.as_ref().is_none_or(|of| *of == relation.alias)) {
@@ -85,7 +86,40 @@ impl Translator<'_> {
 }
 
 pub(super) fn not_lockable(lock: &LockClause, what: &str) -> Failure {
-    let message =
-        format!("FOR {} is not allowed with {what}", lock.lock_type.to_string().trim_start_matches("FOR "));
+    let message = format!("FOR {} is not allowed with {what}", name(lock));
     Failure::new(sqlstate::NOT_SUPPORTED, message).hint("lock the rows in a SELECT of their own")
+}
+
+/// Whether the rows stay free for others that read their keys alone.
+fn is_weak(lock: &LockClause) -> bool {
+    let schema = lock.of.as_ref().filter(|name| name.0.len() > 1).and_then(|name| name.0[0].as_ident());
+    schema.is_some_and(|schema| schema.value == WEAK)
+}
+
+fn strength(lock: &LockClause) -> Strength {
+    match (lock.lock_type, is_weak(lock)) {
+        (LockType::Update, false) => Strength::Update,
+        (LockType::Update, true) => Strength::NoKeyUpdate,
+        (LockType::Share, false) => Strength::Share,
+        (LockType::Share, true) => Strength::KeyShare,
+    }
+}
+
+fn name(lock: &LockClause) -> &'static str {
+    match strength(lock) {
+        Strength::Update => "UPDATE",
+        Strength::NoKeyUpdate => "NO KEY UPDATE",
+        Strength::Share => "SHARE",
+        Strength::KeyShare => "KEY SHARE",
+    }
+}
+
+/// The table that stands behind OF.
+fn of(lock: &LockClause) -> Option<ObjectName> {
+    let name = lock.of.as_ref()?;
+    if !is_weak(lock) {
+        return Some(name.clone());
+    }
+    let is_named = name.0[1].as_ident().is_none_or(|name| !name.value.is_empty());
+    is_named.then(|| ObjectName(name.0[1..].to_vec()))
 }

@@ -2,6 +2,7 @@
 //! columns of subqueries, which SQLite writes out wherever they stand.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use sqlparser::ast::{Expr, Value as Literal};
 
@@ -11,14 +12,14 @@ use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
 
 /// What of the bounds a statement has used.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Size {
     /// Bytes that were written.
     pub text: usize,
     /// Bytes that what was named adds to them.
     pub named: usize,
-    /// Comparisons of names so far.
-    pub effort: Cell<usize>,
+    /// Comparisons of names so far, in all parts of the statement.
+    pub effort: Rc<Cell<usize>>,
 }
 
 /// A query that was written.

@@ -57,7 +57,8 @@ impl Live {
             let Ran { outcome, missed, is_outdated } = self.engine.execute(asked).await;
             let (result, work) = match outcome {
                 Outcome::Done(done) => {
-                    open.wrote |= statement.writes() && (done.affected > 0 || changes_tables);
+                    open.wrote |=
+                        statement.writes() && (done.affected > 0 || changes_tables || statement.has_parts());
                     let work = done.work;
                     (Ok(done), work)
                 }

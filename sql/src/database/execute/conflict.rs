@@ -87,7 +87,11 @@ impl Database {
     }
 
     /// The entries that written rows have in unique indexes.
-    pub(super) fn keys(&self, wrote: &[Written], keys: &mut Vec<Vec<u8>>) -> Result<()> {
+    pub(super) fn keys<'w>(
+        &self,
+        wrote: impl Iterator<Item = &'w Written>,
+        keys: &mut Vec<Vec<u8>>,
+    ) -> Result<()> {
         for written in wrote {
             let Some((name, _)) = self.catalogue.table_numbered(written.table as usize) else { continue };
             for (index_name, index) in self.catalogue.indexes_of(name) {

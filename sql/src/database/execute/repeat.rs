@@ -1,8 +1,8 @@
 //! A statement at SQLite, which runs again when its steps have to count in another way.
 
-use super::Undo;
 use super::length::Length;
 use super::values::described;
+use super::{Undo, hidden_rows};
 use crate::bounds::{STEPS_PER_HELD_ROW, STEPS_PER_LOOK};
 use crate::database::{Call, Database};
 use crate::engine::{Rows, Work};
@@ -137,20 +137,23 @@ impl Database {
             let mut state = self.shared.lock();
             state.watching = attempt.watching;
             state.wrote.clear();
+            state.kept.clear();
+            state.locked.clear();
         }
         let weight = length.weight();
         let allowed = call.steps.unwrap_or(u64::MAX);
         let effort = self.bounds.steps.saturating_sub(before);
         let interrupt = self.interrupt.clone();
         self.shared.limit(Allowance { steps: allowed.min(held), effort, weight, interrupt });
-        let (mut work, result) = match self.engine.prepare(&run.sql) {
-            Ok(mut prepared) => {
-                let columns = || described(&prepared, run, &self.catalogue);
-                statement.columns.get_or_init(columns);
-                self.engine.run(&mut prepared, values, &self.bounds, length.bytes)
-            }
-            Err(failure) => (Work::default(), Err(failure)),
-        };
+        let (mut work, parts) = self.run_parts(attempt, length);
+        let result = parts.and_then(|()| {
+            let mut prepared = self.engine.prepare(&run.sql)?;
+            let columns = || described(&prepared, run, &self.catalogue);
+            statement.columns.get_or_init(columns);
+            let (last, result) = self.engine.run(&mut prepared, values, &self.bounds, length.bytes);
+            work = work.and(last);
+            result
+        });
         let longest = self.shared.longest();
         let spent = work.steps.saturating_mul(weight).saturating_add(self.shared.lift());
         work.effort = before.saturating_add(spent);
@@ -162,6 +165,34 @@ impl Database {
             && !self.interrupt.as_ref().is_some_and(|interrupt| interrupt.is_set())
             && result.as_ref().is_err_and(is_canceled);
         Once { work, result, longest, is_full }
+    }
+
+    /// Runs what the WITH of a statement has to run before it, and keeps the rows that this gives.
+    fn run_parts(&self, attempt: &Attempt<'_>, length: Length) -> (Work, Result<()>) {
+        let (mut work, mut bytes) = (Work::default(), 0);
+        for part in &attempt.run.parts {
+            let mut prepared = match self.engine.prepare(&part.sql) {
+                Ok(prepared) => prepared,
+                Err(failure) => return (work, Err(failure)),
+            };
+            let (own, result) = self.engine.run(&mut prepared, attempt.values, &self.bounds, length.bytes);
+            work = work.and(own);
+            let mut rows = match result {
+                Ok(rows) => rows.rows,
+                Err(failure) => return (work, Err(failure)),
+            };
+            let locked = hidden_rows(part, &mut rows);
+            bytes += rows.iter().flatten().map(Value::weight).sum::<usize>();
+            if bytes > self.bounds.result_bytes {
+                let message = format!("a WITH keeps more than {} bytes", self.bounds.result_bytes);
+                let hint = "change fewer rows, or return fewer columns";
+                return (work, Err(Failure::new(sqlstate::LIMIT, message).hint(hint)));
+            }
+            let mut state = self.shared.lock();
+            state.kept.push(rows);
+            state.locked.extend(locked);
+        }
+        (work, Ok(()))
     }
 
     /// Takes back what a statement has done that runs again.
