@@ -101,3 +101,32 @@ fn the_bytes_of_long_texts_count_among_the_steps_of_a_request() {
     let sum = |key: &str| statements.iter().filter_map(|statement| statement[key].as_u64()).sum::<u64>();
     assert_eq!((sum("count"), sum("errors")), (4, 1), "{}", report["databases"]);
 }
+
+#[test]
+fn workers_of_a_queue_move_each_job_once_in_one_statement() {
+    let text = "[topology]\nname = \"queue\"\nseed = 3\n\
+         [services.app]\nguest = \"service\"\nreplicas = 2\nworkers = 64\n\
+         databases.jobs = { pool = { max = 40 } }\nconfig.sql-in = \"jobs\"\n\
+         config.take = { route = \"GET /\", sql = \"\"\"WITH next AS (SELECT id FROM jobs WHERE state = 'new' ORDER BY id \
+         LIMIT 1 FOR UPDATE SKIP LOCKED), gone AS (DELETE FROM jobs USING next WHERE jobs.id = next.id RETURNING jobs.id) \
+         INSERT INTO done (id) SELECT id FROM gone\"\"\" }\n\
+         [databases.jobs]\ntables = \"\"\"\nCREATE TABLE jobs (id SERIAL PRIMARY KEY, state TEXT NOT NULL);\n\
+         INSERT INTO jobs (state) SELECT 'new' FROM generate_series(1, 900);\n\
+         CREATE TABLE done (nr SERIAL PRIMARY KEY, id INT UNIQUE);\n\"\"\"\ncost = { statement = \"20ms\" }\n\
+         [[load]]\nname = \"workers\"\nto = \"app\"\nrequest = { path = \"/\" }\n\
+         arrivals = { poisson = \"100/s\" }\nfor = \"5s\"\n";
+    let topology = Topology::new("queue", text.to_owned());
+    let report = report(&topology);
+    let load = &report["loads"][0];
+    let requests = load["requests"].as_u64().expect("a number");
+    assert!(requests > 400 && load["errors"].as_u64() == Some(0), "{load}");
+    let statement = &report["databases"][0]["statements"][0];
+    assert_eq!(statement["count"].as_u64(), Some(requests), "{statement}");
+    let mut command = simhost();
+    command.arg("sql").arg(topology.path()).args(["jobs", "--json", "--for", "40s", "--compute", "0"]);
+    let left =
+        "SELECT count(*), count(DISTINCT done.id) AS once, (SELECT count(*) FROM jobs) AS left FROM done";
+    let output = command.arg(left).output().expect("the program starts");
+    let moved = format!("{{\"count\":{requests},\"once\":{requests},\"left\":{}}}\n", 900 - requests);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), moved, "{}", String::from_utf8_lossy(&output.stderr));
+}

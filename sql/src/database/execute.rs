@@ -146,8 +146,8 @@ impl Database {
             transaction.and_then(|own| self.open.get(&own)).is_some_and(|open| !open.images.is_empty());
         let others = self.shared.lock().locks.held_by_others(transaction);
         let wanted = transaction.filter(|_| has_images || run.writes);
-        // A statement alone needs a transaction of SQLite only if others may be in its way, if it may fail late,
-        // and if it has several parts, of which all are done or none.
+        // A statement alone needs a transaction of SQLite only if others may be in its way, if it may fail
+        // late, or if it has several parts, of which all are done or none.
         let strikes_once = run.all().any(|part| part.strikes_once);
         let has_parts = !run.parts.is_empty();
         let scratch = transaction.is_none() && run.writes && (others || strikes_once || has_parts);

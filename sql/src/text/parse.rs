@@ -197,8 +197,8 @@ fn symmetric(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     written
 }
 
-/// The schema in which the parser finds the tables of FOR NO KEY UPDATE and FOR KEY SHARE; without OF, a table
-/// without a name.
+/// The schema in which the parser finds the table of FOR NO KEY UPDATE and FOR KEY SHARE: one without a name
+/// where there is no OF.
 pub(crate) const WEAK: &str = "no key";
 
 /// `FOR NO KEY UPDATE OF t` as `FOR UPDATE OF "no key".t`, and `FOR KEY SHARE` as `FOR SHARE OF "no key".""`,

@@ -212,8 +212,8 @@ impl Whole<'_> {
         Ok(run)
     }
 
-    /// Fails if a part reads what one before it has changed, or is referred to by a row that one before it has
-    /// inserted: it would see other rows than in PostgreSQL.
+    /// Fails if a part reads what one before it has changed, or makes rows that those of one before it refer
+    /// to: it would see other rows than in PostgreSQL.
     fn sees_what_was(&self, run: &Run) -> Result<()> {
         if let Some(table) = run.reads.iter().find(|table| self.changed.contains(*table)) {
             let hint = "read its rows from the RETURNING, or run two statements in one transaction";
