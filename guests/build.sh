@@ -25,6 +25,8 @@ readonly LABS=(
     page-no-timeout:18-parallel-with-a-deadline/wrong/no-timeout/guest/product_page.wasm
     page-short:18-parallel-with-a-deadline/wrong/short-timeout/guest/product_page.wasm
     page-dropped:18-parallel-with-a-deadline/wrong/dropped/guest/product_page.wasm
+    page-one-after-another:18-parallel-with-a-deadline/wrong/one-after-another/guest/product_page.wasm
+    page-never-asked:18-parallel-with-a-deadline/wrong/never-asked/guest/product_page.wasm
     quote-3f1a:22-which-build/start/builds/quote-3f1a.wasm
     quote-77c2:22-which-build/start/builds/quote-77c2.wasm
     quote-b09e:22-which-build/start/builds/quote-b09e.wasm
@@ -34,6 +36,7 @@ readonly LABS=(
     invoices-one:23-a-span-of-your-own/wrong/one-span-around-all/guest/invoices.wasm
     invoices-each:23-a-span-of-your-own/wrong/a-span-for-each-line/guest/invoices.wasm
     invoices-unmarked:23-a-span-of-your-own/wrong/failure-unmarked/guest/invoices.wasm
+    invoices-twice:23-a-span-of-your-own/wrong/laid-out-twice/guest/invoices.wasm
 )
 readonly SIZE_LIMIT=$((512 * 1024)) # of a service: it is embedded in the simulator
 
