@@ -8,58 +8,62 @@ use crate::error::INFALLIBLE;
 
 use super::verdict::{CheckRow, HELD, Verdict};
 
-/// Characters of a message that Exercism shows.
-const EXERCISM_AT_MOST: usize = 500;
+/// Bytes of the message about a whole submission that Exercism takes.
+const EXERCISM_AT_MOST: usize = 65_535;
 
 /// Our own JSON.
 pub fn json(verdict: &Verdict) -> String {
     pretty(verdict)
 }
 
-/// JUnit XML, as GitLab, Jenkins and the reporters of GitHub read it.
+/// JUnit XML, as GitLab, Jenkins and the reporters of GitHub read it. Where nothing was judged, one case says
+/// why, and the checks are skipped.
 pub fn junit(verdict: &Verdict) -> String {
     let whole = whole(verdict);
-    let (failures, errors) = match (&verdict.error, &whole) {
-        (Some(_), _) => (0, 1),
-        (None, Some(_)) => (verdict.checks.len() + 1, 0),
-        (None, None) => (verdict.checks.iter().filter(|check| !check.passed).count(), 0),
+    let failed = verdict.checks.iter().filter(|check| !check.passed).count();
+    let (failures, errors, skipped) = match (&verdict.error, &whole) {
+        (Some(_), _) => (0, 1, failed),
+        (None, Some(_)) => (1, 0, failed),
+        (None, None) => (failed, 0, 0),
     };
     let tests = verdict.checks.len() + usize::from(whole.is_some());
     let counts = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"");
+    let counts = format!("{counts} skipped=\"{skipped}\"");
     let name = escaped(&verdict.lab);
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  \
-         <testsuite name=\"{name}\" {counts} skipped=\"0\">\n"
+         <testsuite name=\"{name}\" {counts}>\n"
     );
     if let Some((what, message)) = &whole {
         let element = if verdict.error.is_some() { "error" } else { "failure" };
         case(&mut text, &name, what, Some((element, message)));
     }
+    let element = if whole.is_some() { "skipped" } else { "failure" };
     for check in &verdict.checks {
-        // What was not judged has not passed.
-        let state = match (check.passed, &verdict.error) {
-            (true, _) => None,
-            (false, Some(_)) => Some(("skipped", check.message.as_str())),
-            (false, None) => Some(("failure", check.message.as_str())),
-        };
+        let state = (!check.passed).then_some((element, check.message.as_str()));
         case(&mut text, &name, &check.name, state);
     }
     text + "  </testsuite>\n</testsuites>\n"
 }
 
+/// A test case. Some readers show the attribute of what became of it, others, as GitLab, its text alone.
 fn case(text: &mut String, lab: &str, name: &str, state: Option<(&str, &str)>) {
     let head = format!("    <testcase classname=\"simhost.lab.{lab}\" name=\"{}\"", escaped(name));
     match state {
         None => writeln!(text, "{head}/>"),
         Some((element, message)) => {
-            let message = escaped(message);
-            writeln!(text, "{head}>\n      <{element} message=\"{message}\"/>\n    </testcase>")
+            let first = escaped(message.lines().next().unwrap_or_default());
+            let whole = escaped(message);
+            writeln!(
+                text,
+                "{head}>\n      <{element} message=\"{first}\">{whole}</{element}>\n    </testcase>"
+            )
         }
     }
     .expect(INFALLIBLE);
 }
 
-/// Text of an attribute of XML 1.0, without what it cannot have.
+/// Text of XML 1.0, also in an attribute, without what it cannot have.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
@@ -109,25 +113,25 @@ fn test(at: usize, check: &CheckRow) -> Value {
     })
 }
 
-/// `results.json` of Exercism's test runners, version 3.
+/// `results.json` of Exercism's test runners, version 3. Briefs of labs have no numbered tasks, so no test
+/// is of one. What was measured is in the message: `output` is what a student's code prints.
 pub fn exercism(verdict: &Verdict) -> String {
     let whole = whole(verdict).map(|(what, message)| cut(&format!("{what}: {message}")));
-    let status = match (&verdict.error, verdict.solved) {
+    let status = match (&whole, verdict.solved) {
+        // No check was made.
         (Some(_), _) => "error",
         (None, true) => "pass",
         (None, false) => "fail",
     };
-    let tests = verdict.checks.iter().enumerate().map(|(at, check)| {
+    let tests = verdict.checks.iter().map(|check| {
         json!({
             "name": check.name,
             "status": if check.passed { "pass" } else { "fail" },
-            "message": (!check.passed).then(|| cut(&check.message)),
-            "output": check.got.as_deref().map(cut),
+            "message": (!check.passed).then_some(&check.message),
             "test_code": check.want,
-            "task_id": at + 1,
         })
     });
-    let tests: Vec<_> = if verdict.error.is_some() { Vec::new() } else { tests.collect() };
+    let tests: Vec<_> = if whole.is_some() { Vec::new() } else { tests.collect() };
     pretty(&json!({ "version": 3, "status": status, "message": whole, "tests": tests }))
 }
 
@@ -138,7 +142,7 @@ fn whole(verdict: &Verdict) -> Option<(&'static str, String)> {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(EXERCISM_AT_MOST).collect()
+    text[..text.floor_char_boundary(EXERCISM_AT_MOST)].to_owned()
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
