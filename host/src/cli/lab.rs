@@ -114,10 +114,16 @@ impl Folder {
             return Ok(());
         }
         let problem = Problem::new(format!("there is no folder {}", self.folder.display()));
-        let meant = self.folder.to_str().map(|name| next::started(Path::new("."), Some(name)));
-        let help = match meant.unwrap_or_default().as_slice() {
-            [] => "`simhost lab start NAME` makes one, `simhost lab list` has the names".to_owned(),
-            [meant, ..] => format!("did you mean {meant}?"),
+        let name = self.folder.to_str();
+        let meant = name.map(|name| next::started(Path::new("."), Some(name))).unwrap_or_default();
+        let lab = name.and_then(|name| catalogue::find(name).ok());
+        let help = match (meant.as_slice(), lab) {
+            ([meant, ..], _) => format!("did you mean {meant}?"),
+            ([], Some(lab)) if is_of(&lab, Path::new(".")) => {
+                "this is the folder of that lab: leave its name out".to_owned()
+            }
+            ([], Some(lab)) => format!("`simhost lab start {}` makes one", lab.folder),
+            ([], None) => "`simhost lab start NAME` makes one, `simhost lab list` has the names".to_owned(),
         };
         Err(refused(problem.help(help)))
     }
@@ -164,6 +170,11 @@ impl Folder {
             refused(problem.help("name the lab with --lab: its number, its id, or its folder"))
         })
     }
+}
+
+/// Whether a folder says that it is of this lab.
+fn is_of(lab: &Lab, folder: &Path) -> bool {
+    State::read(folder).ok().flatten().is_some_and(|state| state.lab == lab.manifest.id)
 }
 
 fn refused(problem: Problem) -> Refused {

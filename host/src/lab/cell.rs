@@ -96,6 +96,9 @@ impl World {
         let path = folder.join(file);
         let refused = |problem| Refused::new(None, vec![problem]);
         files::stay_within(folder, &path, &format!("the topology {}", quote(file))).map_err(refused)?;
+        if !path.try_exists().unwrap_or(true) {
+            return Err(refused(files::missing(&path)));
+        }
         let mut topology = topology::load(&path, &EMBEDDED.map(|(name, _)| name))?;
         let problems: Vec<_> = named_files(&topology.model)
             .into_iter()

@@ -102,7 +102,7 @@ fn stay_in_lab(lab: &Path, path: &Path, name: &str) -> Result<(), Problem> {
 pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     files::read(path, FILE_AT_MOST).map_err(|reason| {
         let help = match reason {
-            Unreadable::Missing => "`simhost lab reset` writes the files of the lab again",
+            Unreadable::Missing => return missing(path),
             Unreadable::Forbidden => "make the file readable for this user",
             Unreadable::TooLarge(_) => "is this the right file?",
             _ => "put a file in its place",
@@ -113,6 +113,29 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
             _ => problem,
         }
     })
+}
+
+/// A file of a lab that is not in its folder: how to have it again, or which one there may be meant.
+pub fn missing(path: &Path) -> Problem {
+    let problem = Problem::new(format!("cannot read {}: {}", shown(path), Unreadable::Missing));
+    match (path.file_name(), meant(path)) {
+        (Some(name), Some(meant)) => {
+            let name = quote(&name.to_string_lossy());
+            problem.help(format!("{} is there: give it the name {name}", quote(&meant)))
+        }
+        _ => problem.help("`simhost lab reset` writes the files of the lab again"),
+    }
+}
+
+/// A file beside this one that has its name but for capitals, or with something added, as `topology.toml.txt`
+/// and `topology (1).toml` have.
+fn meant(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.to_lowercase();
+    let stem = name.split('.').next()?;
+    let entries = fs::read_dir(path.parent()?).ok()?.flatten().take(FILES_AT_MOST);
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let names = files.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.to_lowercase().starts_with(stem)).min()
 }
 
 /// A text file within its bound.

@@ -17,8 +17,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock::{self, Stopwatch};
+use crate::error::printable;
 
-use super::submissions::{Handed, Submission};
+use super::submissions::{Handed, Submission, is_archive};
 
 /// Bytes of what a check may print.
 const PRINTED_AT_MOST: u64 = 4 << 20;
@@ -35,6 +36,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How often a check is looked at that has printed its result, and has still to end.
 const ENDING: Duration = Duration::from_millis(2);
+
+/// Folders that a submission may be in, one in the other: those of an archive and of who has unpacked it.
+const WRAPPED_AT_MOST: usize = 3;
 
 /// The folder that archives of a Mac have beside their files.
 const MADE_BY_MACOS: &str = "__MACOSX";
@@ -123,7 +127,8 @@ impl Grading {
             Handed::Not(why) => return Grade { name, max, outcome: Outcome::nothing(why) },
             Handed::Unready(why) => return Grade { name, max, outcome: Outcome::NotGraded(why.clone()) },
         };
-        match self.check(&unwrapped(folder, &self.names), salt) {
+        let checked = unwrapped(folder, &self.names).and_then(|folder| self.check(&folder, salt));
+        match checked {
             Ok(result) => {
                 let (score, solved) = (result["score"].as_f64(), result["solved"].as_bool());
                 let outcome = Outcome::Judged {
@@ -219,20 +224,33 @@ fn words(told: &[u8]) -> String {
 }
 
 /// Where the files of a submission are: in its one folder, as archives have it, if no file of the lab is
-/// beside that folder.
-fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> PathBuf {
-    if names.iter().any(|name| fs::symlink_metadata(folder.join(name)).is_ok()) {
-        return folder.to_owned();
+/// beside that folder. An archive that is all there is has to be unpacked first.
+fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> Result<PathBuf, Outcome> {
+    let mut at = folder.to_owned();
+    for _ in 0..=WRAPPED_AT_MOST {
+        if names.iter().any(|name| fs::symlink_metadata(at.join(name)).is_ok()) {
+            return Ok(at);
+        }
+        let mut entries: Vec<_> = fs::read_dir(&at).into_iter().flatten().flatten().collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        let named = entries.iter().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry));
+        let meant = named.filter(|(name, _)| !name.starts_with('.') && name != MADE_BY_MACOS);
+        let of_kind = |entry: &fs::DirEntry| entry.file_type().ok();
+        let (folders, files): (Vec<_>, Vec<_>) =
+            meant.partition(|(_, entry)| of_kind(entry).is_some_and(|kind| kind.is_dir()));
+        let packed = files
+            .iter()
+            .find(|(name, entry)| is_archive(name) && of_kind(entry).is_some_and(|kind| kind.is_file()));
+        match (folders.as_slice(), packed) {
+            ([(_, one)], _) => at = one.path(),
+            ([], Some((name, _))) => {
+                let why = format!("unpack the archive {} in its folder first", printable(name));
+                return Err(Outcome::NotGraded(why));
+            }
+            _ => break,
+        }
     }
-    let is_meant = |entry: &fs::DirEntry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        !name.starts_with('.') && name != MADE_BY_MACOS
-    };
-    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().filter(is_meant);
-    match (entries.next(), entries.next()) {
-        (Some(one), None) if one.file_type().is_ok_and(|kind| kind.is_dir()) => one.path(),
-        _ => folder.to_owned(),
-    }
+    Ok(folder.to_owned())
 }
 
 /// What came of a check that took too long. One that could hardly compute is none of the submission's fault.

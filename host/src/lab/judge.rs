@@ -358,9 +358,15 @@ fn stage(lab: &Lab, salt: &str, told: &Told) -> Result<(tempfile::TempDir, World
     if run.hidden {
         tree.extend(lab.hidden());
     }
+    let file = topology_of(lab, salt);
+    if !tree.contains_key(file) {
+        let from = if run.hidden { "hidden" } else { "start" };
+        let problem = Problem::new(format!("the lab {} has no {from}/{file}", quote(&lab.manifest.id)));
+        return Err(refused(problem.help("put the topology there, or name another file in [run]")));
+    }
     let place = stage.path().join("start");
     files::make_folder(&place, &tree).map_err(refused)?;
-    let world = World::read(&place, topology_of(lab, salt), run.length, None, told)?;
+    let world = World::read(&place, file, run.length, None, told)?;
     Ok((stage, world))
 }
 

@@ -166,6 +166,11 @@ fn stem(file: &str) -> Option<&str> {
     file.get(..file.len() - ending.len())
 }
 
+/// Whether a file is an archive, by its name.
+pub fn is_archive(file: &str) -> bool {
+    stem(file).is_some()
+}
+
 /// Whether a file is an archive that no folder was unpacked from.
 fn is_alone(file: &str, folders: &[Submission]) -> bool {
     stem(file).is_some_and(|stem| !folders.iter().any(|folder| folder.name == stem))

@@ -86,6 +86,11 @@ impl Start {
             started: now(),
             ..State::default()
         };
+        let whole = folder.canonicalize().ok();
+        if whole.is_some_and(|whole| lab.origin.as_deref() == Some(&*whole.to_string_lossy())) {
+            let problem = Problem::new(format!("{} is the lab itself", folder.display()));
+            return Err(refused(problem.help("name the folder of the student with --into")));
+        }
         files::make_folder(&folder, &lab.starter()).map_err(refused)?;
         state.write(&folder).map_err(refused)?;
         let shown = folder.display();
@@ -168,7 +173,11 @@ fn agreed() -> Result<bool, Refused> {
 fn solution(lab: &Lab, style: Style) -> String {
     let explanation = lab.text("solution/EXPLANATION.md");
     let mut text = format!("{}\n", prose::fill(explanation.trim(), usize::from(style.width)).trim_end());
-    for (path, bytes) in files::below(&lab.files, "solution") {
+    let files = files::below(&lab.files, "solution");
+    if files.is_empty() {
+        "this copy of the lab has no solution\n".clone_into(&mut text);
+    }
+    for (path, bytes) in files {
         if path == "EXPLANATION.md" {
             continue;
         }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{CHANGE, Home, TOPOLOGY};
-use crate::support::finish;
+use crate::support::{finish, refused};
 
 #[test]
 fn a_good_lab_is_proved() {
@@ -38,6 +38,31 @@ fn everything_that_is_wrong_with_a_lab_is_said() {
     ] {
         assert!(done.stdout.contains(words), "{words:?} is missing in:\n{}", done.stdout);
     }
+}
+
+#[test]
+fn a_lab_without_its_topology_is_told_where_it_has_to_be() {
+    let home = Home::new();
+    std::fs::remove_file(home.path("05-pages/start/topology.toml")).expect("removed");
+    let done = home.lab(&["dev", "check", "05-pages", "--seeds", "1"]);
+    assert_eq!(done.code, Some(1), "{}", done.stdout);
+    let told = done.told();
+    assert!(told.contains("the lab \"pages\" has no start/topology.toml"), "{}", done.stderr);
+    assert!(told.contains("put the topology there") && !told.contains("simhost-lab-"), "{}", done.stderr);
+}
+
+#[test]
+fn a_copy_for_students_needs_no_solution_and_a_lab_is_no_folder_of_a_student() {
+    let home = Home::new();
+    refused(&home.lab(&["start", "./05-pages", "--into", "05-pages"]), &["is the lab itself", "--into"]);
+    refused(&home.lab(&["start", "./05-pages"]), &["05-pages is the lab itself", "--into"]);
+    for folder in ["solution", "wrong"] {
+        std::fs::remove_dir_all(home.path("05-pages").join(folder)).expect("removed");
+    }
+    home.start();
+    assert_eq!(home.check().0, Some(1));
+    let revealed = home.lab(&["reveal", "mine", "--yes"]);
+    assert_eq!(revealed.success(), "this copy of the lab has no solution\n");
 }
 
 #[test]

@@ -92,6 +92,52 @@ fn a_submission_in_one_folder_of_its_own_is_found_there() {
 }
 
 #[test]
+fn a_submission_as_a_learning_platform_packs_it_is_unpacked_or_found() {
+    let home = Home::new();
+    let solved = TOPOLOGY.replace(CHANGE.0, CHANGE.1);
+    // Handed in as an archive, and unpacked beside it.
+    home.write("in/ada/lab.zip", "PK");
+    home.write("in/ada/notes.txt", "my notes");
+    hand_in(&home, "ada/lab/05-pages", &solved);
+    // And not unpacked.
+    home.write("in/bob/lab.tar.gz", "");
+    home.write("in/carol/mine/Lab.ZIP", "PK");
+    // An archive beside the files is no matter.
+    hand_in(&home, "dan", &solved);
+    home.write("in/dan/lab.zip", "PK");
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
+    assert_eq!(graded.code, Some(1), "{}", graded.stderr);
+    let unpack = |name: &str, file: &str| {
+        format!("\"{name}\",,4,,\"not graded: unpack the archive {file} in its folder first\"")
+    };
+    let rows: Vec<_> = graded.stdout.lines().skip(1).collect();
+    assert_eq!(rows[0], "\"ada\",4,4,yes,\"\"");
+    assert_eq!(rows[1..3], [unpack("bob", "lab.tar.gz"), unpack("carol", "Lab.ZIP")]);
+    assert_eq!(rows[3], "\"dan\",4,4,yes,\"\"");
+}
+
+#[test]
+fn a_file_with_another_name_is_named_where_it_is_missing() {
+    let home = Home::new();
+    let solved = TOPOLOGY.replace(CHANGE.0, CHANGE.1);
+    for (student, file) in [("ada", "topology.toml.txt"), ("bob", "Topology (1).toml"), ("eve", "other.toml")]
+    {
+        home.write(&format!("in/{student}/{file}"), &solved);
+    }
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
+    let rows: Vec<_> = graded.success().lines().skip(1).collect();
+    let helps = [
+        "\"\"topology.toml.txt\"\" is there: give it the name \"\"topology.toml\"\"",
+        "\"\"Topology (1).toml\"\" is there: give it the name \"\"topology.toml\"\"",
+        "`simhost lab reset` writes the files of the lab again",
+    ];
+    for (row, help) in rows.iter().zip(helps) {
+        assert!(row.contains(",0,4,no,\"cannot read ") && row.contains(help), "{row}");
+        assert!(row.contains("topology.toml\"\": there is no such file: "), "{row}");
+    }
+}
+
+#[test]
 fn where_grades_cannot_be_written_is_said_before_anything_is_checked() {
     let home = Home::new();
     hand_in(&home, "ada", TOPOLOGY);

@@ -209,6 +209,15 @@ fn a_folder_that_lost_its_state_is_known_by_its_name() {
     refused(&other, &[". has no file of the lab \"one-after-another\"", "name it: 03-one-after-another"]);
     assert!(!home.path(".simhost-lab.json").exists());
     refused(&home.lab(&["check", "03"]), &["there is no folder 03", "did you mean 03-one-after-another?"]);
+    refused(
+        &home.lab(&["reveal", "04"]),
+        &["there is no folder 04", "`simhost lab start 04-forty-quick-calls`"],
+    );
+    let inside = home.path("03-one-after-another");
+    for name in ["03", "one-after-another", "03-one-after-another"] {
+        let checked = finish(home.command(&["check", name]).current_dir(&inside));
+        refused(&checked, &["there is no folder", "this is the folder of that lab: leave its name out"]);
+    }
 }
 
 #[test]
@@ -317,7 +326,7 @@ fn broken_files_are_an_exit_code_of_their_own() {
     home.write("mine/topology.toml", "[topology");
     refused(&home.lab(&["check", "mine"]), &["not valid TOML", "topology.toml"]);
     fs::remove_file(home.path("mine/topology.toml")).expect("removed");
-    refused(&home.lab(&["check", "mine"]), &["there is no file"]);
+    refused(&home.lab(&["check", "mine"]), &["there is no such file", "simhost lab reset"]);
     refused(&home.lab(&["check", "nowhere"]), &["there is no folder nowhere", "simhost lab start"]);
 }
 
