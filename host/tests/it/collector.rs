@@ -4,6 +4,7 @@
 //! tests say so and pass. `SIMHOST_OTELCOL` names another binary, which then
 //! has to exist.
 
+mod book;
 mod derived;
 mod probability;
 mod read;

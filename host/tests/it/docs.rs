@@ -1,10 +1,14 @@
 //! The book below `docs/` does what it shows: `transcripts` runs its commands, `links` follows its
-//! links, and the examples of the reference of faults, `docs/reference/faults.md`, strike.
+//! links, `claims` asks that a command shows what a tutorial says, and the examples of the reference
+//! of faults, `docs/reference/faults.md`, strike.
 
+mod claims;
 mod cli;
 mod links;
 mod reference;
-mod transcripts;
+mod served;
+pub mod stage;
+pub mod transcripts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,13 +22,13 @@ use crate::support::{Topology, finish, simhost};
 const FLAGS: [&str; 6] = ["--virtual", "--for", "40s", "--seed", "7", "--json"];
 
 /// A block of code of the page.
-struct Block {
+pub struct Block {
     /// The line where it begins.
-    line: usize,
+    pub line: usize,
     /// The heading above it, without `#` and `` ` ``.
-    heading: String,
-    language: String,
-    text: String,
+    pub heading: String,
+    pub language: String,
+    pub text: String,
 }
 
 impl Block {
@@ -42,11 +46,11 @@ fn page() -> String {
 }
 
 /// A file of the repository.
-fn text(path: &str) -> String {
+pub fn text(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut heading = String::new();
     let mut open: Option<Block> = None;

@@ -14,7 +14,7 @@ use crate::support::client::{Answer, Client, Request};
 use crate::support::http::Dead;
 use crate::support::server::Server;
 use crate::support::telemetry::{self, Span};
-use crate::support::{Finished, METRICS, at_once, finish, golden, simhost, trace};
+use crate::support::{Finished, METRICS, SpanKind, at_once, finish, golden, simhost, trace};
 
 /// The tutorial's order of two items.
 const TWO_ITEMS: &str =
@@ -162,16 +162,58 @@ fn served(
     (answer, server.stop())
 }
 
-#[test]
-fn the_order_of_the_tutorial_is_confirmed_over_http_in_real_time() {
+/// The same, with the spans that it leaves.
+fn recorded(system: &str, request: &str) -> (Answer, Vec<Span>) {
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().join("records.jsonl");
     let out = records.display().to_string();
-    let (answer, _) = served("checkout", &["--out", &out], &[], TWO_ITEMS);
+    let (answer, finished) = served(system, &["--out", &out], &[], request);
+    finished.success();
+    (answer, telemetry::read(&fs::read_to_string(records).expect("records")))
+}
+
+/// The services and names of the SERVER spans of the request's trace, by when they began.
+fn requests(spans: &[Span]) -> Vec<(&str, &str)> {
+    let root = spans.iter().find(|span| span.kind == SpanKind::Server && span.parent.is_empty());
+    let trace = &root.expect("a root").trace;
+    let in_trace = |span: &&Span| span.kind == SpanKind::Server && span.trace == *trace;
+    let mut requests: Vec<_> = spans.iter().filter(in_trace).collect();
+    requests.sort_by_key(|span| span.start);
+    requests.iter().map(|span| (span.service.as_str(), span.name.as_str())).collect()
+}
+
+#[test]
+fn an_order_at_the_front_is_confirmed_over_http_in_real_time() {
+    let (answer, spans) = recorded("storefront", FROM_THE_FRONT);
+    let id = answer.json()["order_id"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((answer.status, answer.json()), (201, json!({ "order_id": id, "status": "confirmed" })));
+    let expected = [
+        ("frontend", "POST /orders"),
+        ("api-gateway", "POST /orders"),
+        ("auth-service", "GET /verify"),
+        ("order-service", "POST /orders"),
+        ("inventory-service", "GET /items/{order}"),
+        ("payment-service", "POST /charges"),
+    ];
+    assert_eq!(requests(&spans), expected);
+    assert_eq!(spans.iter().filter(|span| span.kind == SpanKind::Producer).count(), 1);
+}
+
+#[test]
+fn a_command_is_dispatched_over_http_in_real_time() {
+    let (answer, spans) = recorded("dispatch", DISPATCH);
+    assert_eq!((answer.status, answer.json()), (200, json!({ "upstream_status": 200 })));
+    let expected =
+        [("service-a", "POST /dispatch"), ("my-caller", "POST /dispatch"), ("my-server", "POST /command")];
+    assert_eq!(requests(&spans)[..3], expected);
+}
+
+#[test]
+fn the_order_of_the_tutorial_is_confirmed_over_http_in_real_time() {
+    let (answer, spans) = recorded("checkout", TWO_ITEMS);
     let id = answer.json()["order_id"].as_str().unwrap_or_default().to_owned();
     assert_eq!((answer.status, answer.json()), (200, json!({ "order_id": id, "status": "confirmed" })));
     assert!(id.len() == 12 && id.starts_with("ord_"), "{id}");
-    let spans = telemetry::read(&fs::read_to_string(records).expect("records"));
     let root = spans.iter().find(|span| span.parent.is_empty()).expect("a root");
     assert_eq!((root.service.as_str(), root.name.as_str()), ("api-gateway", "POST /orders"));
     assert_eq!(spans.iter().filter(|span| span.name == "UPDATE stock").count(), 2);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -16,6 +17,19 @@ use crate::support::{METRICS, finish, simhost};
 pub enum Protocol {
     Grpc,
     Http,
+}
+
+/// The Collector that was built. None, and a line that says why, where there is none to test with.
+pub fn binary() -> Option<PathBuf> {
+    let built = root().join("target/otelcol/otelcol");
+    let found = find("SIMHOST_OTELCOL", [built]);
+    if found.is_none() {
+        eprintln!(
+            "skipped: no Collector at target/otelcol/otelcol; collector/build.sh builds it, or set \
+             SIMHOST_OTELCOL"
+        );
+    }
+    found
 }
 
 /// A Collector with `collector/check.yaml`, for one test.
@@ -35,14 +49,7 @@ impl Collector {
 
     /// One with further files of `collector/` merged over that one, and variables that these take.
     pub fn start_with(files: &[&str], variables: &[(&str, &OsStr)]) -> Option<Self> {
-        let built = root().join("target/otelcol/otelcol");
-        let Some(binary) = find("SIMHOST_OTELCOL", [built]) else {
-            eprintln!(
-                "skipped: no Collector at target/otelcol/otelcol; collector/build.sh builds it, or set \
-                 SIMHOST_OTELCOL"
-            );
-            return None;
-        };
+        let binary = binary()?;
         let (program, [_, grpc, http, zpages]) =
             Program::start("/", |folder, [health, grpc, http, zpages]| {
                 let mut command = Command::new(&binary);

@@ -44,7 +44,7 @@ fn prose(page: &str) -> Vec<(usize, String)> {
 }
 
 /// The targets of the links of a page, with their lines. A link may go on in the next line.
-fn links(page: &str) -> Vec<(usize, String)> {
+pub fn links(page: &str) -> Vec<(usize, String)> {
     let targets = |(number, line): (usize, String)| {
         let parts = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
         parts.map(|(target, _)| (number, target.to_owned())).collect::<Vec<_>>()
@@ -53,7 +53,7 @@ fn links(page: &str) -> Vec<(usize, String)> {
 }
 
 /// The anchor of a heading, as GitHub and mdBook make it.
-fn anchor(heading: &str) -> String {
+pub fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim();
     // Of a link in a heading only its text counts.
     let text = text.split("](").enumerate().map(|(at, part)| match at {
@@ -84,7 +84,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 /// A target from a folder of the repository; none above its root.
-fn resolve(folder: &Path, target: &str) -> Option<PathBuf> {
+pub fn resolve(folder: &Path, target: &str) -> Option<PathBuf> {
     let mut path = folder.to_owned();
     for part in Path::new(target).components() {
         match part {

@@ -5,164 +5,33 @@
 //! as well, and TOML that begins with `# Add to NAME.toml` is added to its file. A line `…` stands for
 //! lines that are left out, and `…` within a line for any text. A command that shows nothing has to
 //! succeed, and runs for two simulated seconds where the page has minutes. Marks of a fence: `no-run` for
-//! what needs a browser, another terminal, a container or a compiler; `needs-TOOL` for what is run where
-//! TOOL is installed.
+//! what needs a browser, another terminal, a container or a compiler; `serve` where the first command
+//! listens and the others send it requests ([`served`]); `collector` for what
+//! `crate::collector::book` runs with a built Collector; `needs-TOOL` for what is run where TOOL is
+//! installed.
 
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 
-use super::{Block, blocks, root, text};
-use crate::support::{METRICS, Topology, at_once, finish, simhost};
+use super::stage::{Stage, Step, difference, is_shown, marks, steps};
+use super::{Block, blocks, root, served, text};
+use crate::support::{Topology, at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
-const NOT_RUN: usize = 38;
-
-/// A command of a block, and what it shows below.
-struct Step {
-    command: String,
-    shown: Vec<String>,
-}
-
-impl Step {
-    fn fails(&self) -> bool {
-        // The last one is of a lab that is not solved.
-        let is_failure = |line: &String| {
-            line.starts_with("error: ") || line.contains(" × ") || line.starts_with("not yet: ")
-        };
-        self.shown.iter().any(is_failure)
-    }
-
-    /// What is run in its place.
-    fn short(&self) -> String {
-        if !self.shown.is_empty() {
-            return self.command.clone();
-        }
-        let words = self.command.split(' ').scan("", |before, word| {
-            let is_long = *before == "--for" && word.ends_with(['m', 'h']);
-            *before = word;
-            Some(if is_long { "2s" } else { word })
-        });
-        words.collect::<Vec<_>>().join(" ")
-    }
-}
-
-fn steps(block: &Block) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut goes_on = false;
-    for line in block.text.lines() {
-        match (line.strip_prefix("$ "), steps.last_mut()) {
-            (Some(command), _) => steps.push(Step { command: command.to_owned(), shown: Vec::new() }),
-            (None, Some(step)) if goes_on => step.command.extend(["\n", line]),
-            (None, Some(step)) => step.shown.push(line.to_owned()),
-            (None, None) => panic!("line {}: a block begins with a command", block.line),
-        }
-        goes_on = line.ends_with('\\');
-    }
-    steps
-}
-
-/// The folder in which a page is played.
-struct Stage(tempfile::TempDir);
-
-impl Stage {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path();
-        std::fs::create_dir(path.join("bin")).expect("a folder");
-        let program = env!("CARGO_BIN_EXE_simhost");
-        std::os::unix::fs::symlink(program, path.join("bin/simhost")).expect("a link");
-        for name in ["topologies", "docs"] {
-            std::os::unix::fs::symlink(root().join(name), path.join(name)).expect("a link");
-        }
-        Self(folder)
-    }
-
-    fn write(&self, example: &str) {
-        let first = example.lines().next().unwrap_or_default();
-        let named = |prefix, ending| {
-            let rest: &str = first.strip_prefix(prefix)?;
-            let (name, _) = rest.split_once(ending)?;
-            let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            is_name.then(|| self.0.path().join(format!("{name}{ending}")))
-        };
-        if let Some(path) = named("# Add to ", ".toml") {
-            let whole = std::fs::read_to_string(&path).expect("a file to add to") + example;
-            std::fs::write(path, whole).expect("a file");
-        } else if let Some(path) = named("# ", ".toml").or_else(|| named("-- ", ".sql")) {
-            std::fs::write(path, example).expect("a file");
-        }
-    }
-
-    /// Says what is not as it is shown.
-    fn play(&self, step: &Step) -> Option<String> {
-        let mut path = OsString::from(self.0.path().join("bin"));
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut shell = Command::new("/bin/sh");
-        let mut program = simhost();
-        // As readers have it: with metrics.
-        program.env_remove(METRICS);
-        shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        shell.env("PATH", path).current_dir(self.0.path()).args(["-c", &step.short()]);
-        shell.stdin(std::process::Stdio::null());
-        let finished = finish(&mut shell);
-        if (finished.code == Some(0)) == step.fails() {
-            return Some(format!("its exit code is {:?}\n{}", finished.code, finished.stderr));
-        }
-        let mut said = finished.stdout;
-        if step.fails() {
-            said.push_str(&finished.stderr);
-        }
-        difference(&said, &step.shown).map(|line| format!("it does not print\n{line}\nbut\n{said}"))
-    }
-}
-
-/// The first line that is shown and not printed in its place.
-fn difference(said: &str, shown: &[String]) -> Option<String> {
-    let said: Vec<_> = said.lines().collect();
-    let (mut at, mut may_skip) = (0, shown.is_empty());
-    for line in shown {
-        if line == "…" {
-            may_skip = true;
-            continue;
-        }
-        let within = if may_skip { said.len() } else { (at + 1).min(said.len()) };
-        let Some(found) = (at..within).find(|at| is_shown(said[*at], line)) else {
-            return Some(line.clone());
-        };
-        (at, may_skip) = (found + 1, false);
-    }
-    (!may_skip && at < said.len()).then(|| format!("(the end, before {:?})", said[at]))
-}
-
-/// `…` stands for any text.
-fn is_shown(said: &str, shown: &str) -> bool {
-    let said = said.trim_end();
-    if said == shown {
-        return true;
-    }
-    let mut parts = shown.split('…');
-    let Some(mut rest) = said.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    for part in parts {
-        match rest.find(part) {
-            Some(_) if part.is_empty() => rest = "",
-            Some(found) => rest = &rest[found + part.len()..],
-            None => return false,
-        }
-    }
-    shown.contains('…') && rest.is_empty()
-}
+const NOT_RUN: usize = 29;
 
 fn is_installed(tool: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|folder| folder.join(tool).is_file())
 }
 
-/// The words behind `console`, or none where the block is no transcript.
-fn marks(block: &Block) -> Option<Vec<&str>> {
-    let mut words = block.language.split(',');
-    (words.next() == Some("console")).then(|| words.collect())
+/// Whether this machine runs a block here.
+fn is_run(page: &str, block: &Block, marks: &[&str]) -> bool {
+    marks.iter().all(|mark| match mark.strip_prefix("needs-") {
+        Some(tool) => is_installed(tool),
+        None if *mark == "serve" => true,
+        None if ["no-run", "collector"].contains(mark) => false,
+        None => panic!("{page}:{}: the mark {mark} has no meaning", block.line),
+    })
 }
 
 /// Plays a page; what is not as it shows.
@@ -170,22 +39,20 @@ fn play(page: &str) -> Vec<String> {
     let stage = Stage::new();
     let mut wrong = Vec::new();
     for block in blocks(&text(page)) {
-        if ["toml", "sql"].contains(&block.language.as_str()) {
-            stage.write(&block.text);
-        }
+        stage.write(&block);
         let Some(marks) = marks(&block) else { continue };
-        let is_run = marks.iter().all(|mark| match mark.strip_prefix("needs-") {
-            Some(tool) => is_installed(tool),
-            None if *mark == "no-run" => false,
-            None => panic!("{page}:{}: the mark {mark} has no meaning", block.line),
-        });
-        if is_run {
-            let played = steps(&block).into_iter().filter_map(|step| {
-                let problem = stage.play(&step)?;
-                Some(format!("{page}:{}: $ {}\n{problem}", block.line, step.command))
-            });
-            wrong.extend(played);
+        if !is_run(page, &block, &marks) {
+            continue;
         }
+        let steps = steps(&block);
+        let problems: Vec<_> = if marks.contains(&"serve") {
+            served::play(&stage, &steps)
+        } else {
+            steps.iter().filter_map(|step| Some((&step.command, stage.play(step)?))).collect()
+        };
+        let line = block.line;
+        let told = problems.iter().map(|(command, problem)| format!("{page}:{line}: $ {command}\n{problem}"));
+        wrong.extend(told);
     }
     wrong
 }

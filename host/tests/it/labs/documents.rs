@@ -85,8 +85,9 @@ fn exercism_gets_its_results() {
     assert!(all[2]["message"].as_str().is_some_and(|said| said.contains("services.stock.workers")));
 }
 
+/// As text: `.ci/run labs` reads such a file with a library of those who read JUnit.
 #[test]
-fn junit_readers_get_xml_whose_counts_are_those_of_its_cases() {
+fn junit_has_the_counts_of_its_cases() {
     let number = |text: &str, name: &str| -> usize {
         let (_, rest) = text.split_once(&format!("{name}=\"")).expect("a count");
         rest.split('"').next().and_then(|number| number.parse().ok()).expect("a number")

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// For anything that a program on a busy machine has to get done. In peace it
-/// takes 50 ms to start and a second to write.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// takes 50 ms to start and a second to write; a tail sampler waits for 30 s.
+const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 /// The program may find that another process has taken its port meanwhile.
 const ATTEMPTS: usize = 3;
