@@ -113,6 +113,7 @@ pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
         lines += 1;
         spans += line.spans.len() as u64;
         left_out.add_many(Reason::WithoutIds, line.without_ids);
+        left_out.add_many(Reason::WithoutEnd, line.without_end);
         for record in &line.spans {
             let taken = span::take(record, line.resource(record), &mut names, &mut left_out);
             taken.into_iter().for_each(|span| keep.add(span, &mut left_out));

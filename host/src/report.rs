@@ -23,6 +23,7 @@ use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 use crate::topic::TopicAccount;
 
+pub mod between;
 mod caches;
 mod databases;
 mod exemplars;

@@ -197,7 +197,8 @@ impl Plan {
                 telemetry.notes.extend(self_telemetry::note(&options, model, &telemetry));
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 let choice = &options.destinations.choice;
-                if choice.service.is_some() || choice.route.is_some() {
+                telemetry.notes.extend(pace::between(&options, &topology.model, &telemetry));
+                if choice.is_choosy() {
                     let resources = resources::resources(&topology.model, &telemetry, &loaded);
                     telemetry.notes.extend(chosen::notes(choice, &topology.model, &loaded, &resources));
                 }

@@ -7,25 +7,27 @@
 mod census;
 mod documents;
 mod draw;
-mod enums;
 mod exemplar;
 mod foreign;
 mod names;
 mod read;
 mod records;
+mod spelling;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
+use crate::report::between::{shown, turned};
 use crate::report::grid::{Grid, Kind};
 use crate::report::words::{count, counted, time};
-use crate::telemetry::choice::Choice;
+use crate::telemetry::choice::{Choice, Instant};
 use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{moment, safe, shorten};
 
 use census::{Census, MAX_TRACES, Summary};
+use draw::Drawn;
 pub use exemplar::Wish;
 pub use foreign::Foreign;
 pub use read::{ReadError, Source};
@@ -74,12 +76,20 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let mut census = Census::of(wanted);
     let mut unread = source.lines(|text| census.add(text, wanted))?;
     source.check(census.lines, census.strange, census.first, &mut unread)?;
-    let Census { mut traces, beyond, strange, names, search, .. } = census;
+    let Census { mut traces, beyond, strange, names, search, without_ids, without_end, .. } = census;
     let exemplar = search.found()?;
     let id = exemplar.as_ref().map(|(id, _)| id.to_string());
     let choice = &Choice { id: id.or_else(|| wanted.choice.id.clone()), ..wanted.choice.clone() };
     let total = traces.len();
-    let origin = traces.iter().map(|trace| trace.start).min().unwrap_or(0);
+    let starts = || traces.iter().map(|trace| trace.start);
+    let (origin, last) = (starts().min().unwrap_or(0), starts().max().unwrap_or(0));
+    let interval = choice.between.filter(|_| total > 0);
+    if let Some((what, help)) =
+        interval.and_then(|between| turned(between, origin, "the first span of the file"))
+    {
+        return Err(ReadError::Unknown { what, help });
+    }
+    let is_beside = interval.is_some() && !starts().any(|start| choice.has_begun_within(start, origin));
     traces.retain(|trace| {
         trace.is_wanted() && choice.names(trace.id) && choice.has_begun_within(trace.start, origin)
     });
@@ -95,16 +105,24 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let asked = &traces[..matched.min(wanted.limit)];
     let mut text = String::new();
     let is_list = wanted.list || !choice.is_choosy() && matched > 1;
-    let shown = if is_list {
+    let Drawn { traces: shown, twice } = if is_list {
         list(&mut text, asked, style);
-        asked.len()
+        Drawn { traces: asked.len(), twice: 0 }
     } else {
         draw::draw(&mut text, &source, asked, choice, style)?
     };
     let width = usize::from(style.width);
     let earlier =
         if is_list && choice.slowest.is_none() { earlier(&traces, asked.len(), origin) } else { None };
-    let words = earlier.into_iter().chain(names.notes(choice));
+    let beside = is_beside.then(|| beside(origin, last));
+    let unfit = [
+        (twice, "left out: in the file before"),
+        (without_ids, "left out: no trace id or span id"),
+        (without_end, "drawn without a length: no end, or one before the start"),
+    ];
+    let unfit = unfit.into_iter().filter(|(number, _)| *number > 0);
+    let unfit = unfit.map(|(number, why)| format!("{} {why}", counted(number, "span")));
+    let words = earlier.into_iter().chain(beside).chain(names.notes(choice)).chain(unfit);
     let words = words.map(|note| wrap(&safe(&note, style.unicode), width).trim_end().to_owned());
     let notes = exemplar.map(|(_, said)| said).into_iter().chain(words).chain(unread.notes()).collect();
     let sums = Sums { total, matched, asked: asked.len(), shown, beyond, strange, notes };
@@ -183,6 +201,15 @@ fn earlier(traces: &[Summary], shown: usize, origin: Nanos) -> Option<String> {
         "they begin within the first {until} of {end}: --limit {all} lists all of them, --between {from} {to}s \
          later ones, --root NAME and --not-root NAME those that begin in a service or in others"
     ))
+}
+
+/// Where the traces of a file begin, if none does in the interval.
+fn beside(first: Nanos, last: Nanos) -> String {
+    let at = shown(Instant::At(first));
+    format!(
+        "no trace begins in the interval of --between: they begin from 0s to {} after the first span, {at}",
+        time(last - first)
+    )
 }
 
 /// When these traces begin, in UTC: the time of day, and the day where there are several.

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use crate::error::Problem;
+use crate::report::between::turned;
 use crate::run::Start;
 use crate::telemetry::choice::{Choice, Instant, Query};
 
@@ -46,7 +47,7 @@ pub struct Choose {
 
     /// Traces that begin from A to B: instants such as 2026-01-01T00:02:00Z, or times after the
     /// start of the run, or the first span of the file, such as 2m
-    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = instant)]
+    #[arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["A", "B"], value_parser = instant)]
     between: Option<Vec<Instant>>,
 }
 
@@ -56,23 +57,22 @@ impl TryFrom<Choose> for Choice {
     fn try_from(flags: Choose) -> Result<Self, Problem> {
         let Choose { slowest, errors, service, root, not_root, route, id, query, between } = flags;
         let slowest = slowest.map(NonZeroUsize::get);
-        let between = between.map(|ends| interval(&ends, "trace begins")).transpose()?.flatten();
+        let between = between.map(|ends| interval(&ends)).transpose()?.flatten();
         let (roots, not_roots) = (root, not_root);
         Ok(Self { slowest, errors, service, route, id, query, roots, not_roots, between })
     }
 }
 
-/// The interval of `--between`, in which nothing of this kind is.
-pub fn interval(ends: &[Instant], what: &str) -> Result<Option<(Instant, Instant)>, Problem> {
+/// The interval of `--between`. Whether an instant is before a time is known with the file or the run.
+pub fn interval(ends: &[Instant]) -> Result<Option<(Instant, Instant)>, Problem> {
     let (Some(from), Some(to)) = (ends.first(), ends.get(1)) else { return Ok(None) };
-    if let (Instant::At(first), Instant::At(last)) | (Instant::After(first), Instant::After(last)) =
-        (from, to)
-        && first >= last
-    {
-        let problem = format!("no {what} in the interval of --between: its end is not after its start");
-        return Err(Problem::new(problem).help("write the earlier end first: --between 1m 2m"));
+    let interval = (*from, *to);
+    let are_alike =
+        matches!(interval, (Instant::At(_), Instant::At(_)) | (Instant::After(_), Instant::After(_)));
+    match turned(interval, 0, "").filter(|_| are_alike) {
+        Some((what, help)) => Err(Problem::new(what).help(help)),
+        None => Ok(Some(interval)),
     }
-    Ok(Some((*from, *to)))
 }
 
 fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
@@ -94,11 +94,22 @@ fn query(text: &str) -> Result<Query, String> {
 }
 
 pub fn instant(text: &str) -> Result<Instant, String> {
-    if let Ok(after) = crate::topology::duration(text) {
-        return Ok(Instant::After(after));
-    }
+    const FORM: &str = "write an instant such as 2026-01-01T00:02:00Z, or a time such as 2m";
+    let wrong = match crate::topology::duration(text) {
+        Ok(after) => return Ok(Instant::After(after)),
+        Err(wrong) => wrong,
+    };
+    let is_time = text.trim_start_matches(['-', '\u{2212}']).starts_with(|c: char| c.is_ascii_digit());
     match text.parse() {
         Ok(Start::At(at)) => Ok(Instant::At(at)),
-        _ => Err("write an instant such as 2026-01-01T00:02:00Z, or a time such as 2m".to_owned()),
+        _ if is_time && text.contains(':') => {
+            Err("write an instant from 1970 to 2554, with its distance from UTC: 2026-01-01T00:02:00Z"
+                .to_owned())
+        }
+        // A date has no unit.
+        _ if is_time && text.ends_with(|c: char| c.is_ascii_lowercase()) => {
+            Err(format!("{wrong}; or an instant such as 2026-01-01T00:02:00Z"))
+        }
+        _ => Err(FORM.to_owned()),
     }
 }

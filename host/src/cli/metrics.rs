@@ -32,7 +32,7 @@ pub struct Metrics {
 
     /// Collections after A, up to B: instants such as 2026-01-01T00:02:00Z, or times after the start of the
     /// file, which is that of its first series, such as 2m
-    #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = instant)]
+    #[arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["A", "B"], value_parser = instant)]
     between: Option<Vec<Instant>>,
 
     /// List the measurements of the greatest values that name a trace (simhost traces FILE --id ID)
@@ -52,7 +52,7 @@ impl Metrics {
     pub fn execute(self) -> ExitCode {
         let Self { file, service, metric, by, between, exemplars, limit, json } = self;
         let file = (file.as_os_str() != "-").then_some(file);
-        let between = match between.map(|ends| interval(&ends, "collection is")).transpose() {
+        let between = match between.map(|ends| interval(&ends)).transpose() {
             Ok(between) => between.flatten(),
             Err(problem) => return refuse(&Refused::new(None, vec![problem])),
         };

@@ -15,6 +15,8 @@ use super::bounds::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     WithoutIds,
+    WithoutStart,
+    WithoutEnd,
     TooLong,
     Twice,
     TooManyServices,
@@ -40,8 +42,10 @@ pub enum Reason {
 }
 
 /// In the order in which they are said.
-const REASONS: [Reason; 23] = [
+const REASONS: [Reason; 25] = [
     Reason::WithoutIds,
+    Reason::WithoutStart,
+    Reason::WithoutEnd,
     Reason::TooLong,
     Reason::Twice,
     Reason::Sampled,
@@ -72,6 +76,7 @@ impl Reason {
         match self {
             Self::WithoutIds | Self::TooLong | Self::Twice | Self::Sampled => "span",
             Self::TooManyServices | Self::TooManyRoutes | Self::TooManyNames => "span",
+            Self::WithoutStart | Self::WithoutEnd => "span",
             Self::Messages | Self::TooManyTopics => "span",
             Self::FurtherCommands => "command",
             Self::Unreadable | Self::Refused => "statement",
@@ -90,6 +95,8 @@ impl Reason {
         let number = |bound: usize| count(bound as u64);
         match self {
             Self::WithoutIds => "left out: no trace id or span id".to_owned(),
+            Self::WithoutStart => "left out: no start".to_owned(),
+            Self::WithoutEnd => "drawn without a length: no end, or one before the start".to_owned(),
             Self::TooLong => format!("left out: longer than {}", clock::show(MAX_SPAN_TIME)),
             Self::Twice => "left out: in the file before".to_owned(),
             Self::Sampled => {

@@ -3,6 +3,7 @@
 use crate::clock::{self, Clock, VIRTUAL_START};
 use crate::error::{Problem, quote};
 use crate::model::{Model, Nanos};
+use crate::report::between::turned;
 use crate::telemetry::env::Settings;
 use crate::telemetry::pipeline::Pace;
 
@@ -36,6 +37,15 @@ pub fn note(options: &Options) -> Option<String> {
     let is_in_vain = options.compute.is_some() && !options.virtual_time;
     is_in_vain
         .then(|| "--compute has no effect: in real time computing takes the time that it takes".to_owned())
+}
+
+/// What a person should know of an interval of traces that ends before it begins: an end is an instant, and
+/// the other one a time after the start of the run.
+pub fn between(options: &Options, model: &Model, telemetry: &Settings) -> Option<String> {
+    let between = options.destinations.choice.between.filter(|_| options.virtual_time)?;
+    let (_, clock) = pace_and_clock(options, model, telemetry);
+    let (what, help) = turned(between, clock.now(), "the run")?;
+    Some(format!("{what}; {help}"))
 }
 
 /// How the pipeline takes records, and the run's clock at its start.

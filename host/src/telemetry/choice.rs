@@ -43,6 +43,16 @@ pub enum Instant {
     After(Nanos),
 }
 
+impl Instant {
+    /// Nanoseconds since the Unix epoch, where times are counted from `origin`.
+    pub const fn of(self, origin: Nanos) -> Nanos {
+        match self {
+            Self::At(at) => at,
+            Self::After(after) => origin.saturating_add(after),
+        }
+    }
+}
+
 impl Choice {
     /// Whether anything was said of which traces are wanted.
     pub const fn is_choosy(&self) -> bool {
@@ -101,10 +111,6 @@ impl Choice {
 
     /// Whether a trace that begins at `start` does so in the interval that is asked for.
     pub fn has_begun_within(&self, start: Nanos, origin: Nanos) -> bool {
-        let instant = |instant| match instant {
-            Instant::At(at) => at,
-            Instant::After(after) => origin.saturating_add(after),
-        };
-        self.between.is_none_or(|(from, to)| (instant(from)..instant(to)).contains(&start))
+        self.between.is_none_or(|(from, to)| (from.of(origin)..to.of(origin)).contains(&start))
     }
 }

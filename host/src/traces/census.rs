@@ -45,6 +45,9 @@ pub struct Census {
     pub strange: u64,
     pub names: Names,
     pub search: Search,
+    /// Spans that were left out, and those that have no length.
+    pub without_ids: u64,
+    pub without_end: u64,
     /// Lines that are.
     pub lines: u64,
     /// What the first of those is that are not.
@@ -61,6 +64,8 @@ impl Census {
             strange: 0,
             names: Names::of(&wanted.choice),
             search: Search::new(wanted.exemplar.clone()),
+            without_ids: 0,
+            without_end: 0,
             lines: 0,
             first: None,
         }
@@ -74,6 +79,8 @@ impl Census {
             return;
         };
         self.lines += 1;
+        self.without_ids += line.without_ids;
+        self.without_end += line.without_end;
         for span in &line.spans {
             self.names.add(span, line.resource(span), &wanted.choice);
             self.search.add(span, line.resource(span));

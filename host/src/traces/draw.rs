@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ReadError;
 use super::census::Summary;
@@ -18,6 +18,14 @@ use crate::telemetry::signal::{Batch, Record};
 /// What the traces take that are held to be drawn: bytes.
 pub const MAX_BYTES: usize = 256 << 20;
 
+/// What was drawn.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    pub traces: usize,
+    /// Spans of them that are in the file once more.
+    pub twice: u64,
+}
+
 /// Appends a tree for each of these traces, in their order, and returns how many it has drawn.
 /// Those that come last are not where there is no room.
 pub fn draw(
@@ -26,7 +34,7 @@ pub fn draw(
     traces: &[Summary],
     choice: &Choice,
     style: Style,
-) -> Result<usize, ReadError> {
+) -> Result<Drawn, ReadError> {
     let mut picked = Picked::new(traces.iter().map(|trace| trace.id), MAX_BYTES);
     if !traces.is_empty() {
         source.lines(|text| {
@@ -35,20 +43,29 @@ pub fn draw(
             }
         })?;
     }
-    let (mut page, mut count) = (Vec::new(), 0);
+    let (mut page, mut drawn) = (Vec::new(), Drawn::default());
     let mut console = Console::new(&mut page, Arc::from(picked.resources), style).asking(choice);
     for (place, Kept { batch, lost_spans, lost_logs, .. }) in picked.kept {
-        let Batch { spans, logs, .. } = batch;
+        let Batch { mut spans, logs, .. } = batch;
         if spans.is_empty() {
             continue;
         }
-        count += 1;
+        drawn.traces += 1;
+        drawn.twice += once(&mut spans);
         let id = traces[place].id;
         console.show(Trace { id, part: Part::Whole, spans, logs, lost_spans, lost_logs });
     }
     drop(console);
     text.push_str(&String::from_utf8_lossy(&page));
-    Ok(count)
+    Ok(drawn)
+}
+
+/// Leaves the first of equal spans, and returns how many it has taken away. The two sides of a call may have
+/// one id.
+fn once(spans: &mut Vec<SpanRecord>) -> u64 {
+    let (before, mut known) = (spans.len(), FxHashSet::default());
+    spans.retain(|span| known.insert((span.span_id, span.kind, span.start, span.end, span.name.to_string())));
+    (before - spans.len()) as u64
 }
 
 /// The records of the traces that are to be drawn.

@@ -125,7 +125,7 @@ fn unknown(wish: &Wish, known: &BTreeMap<String, Vec<String>>) -> ReadError {
             (what, did_you_mean(&wish.route, "routes", routes))
         }
     };
-    ReadError::NoExemplar { what, help }
+    ReadError::Unknown { what, help }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use serde::de::IgnoredAny;
 /// How a file of the truth begins ([`crate::truth::Record::Run`]).
 const TRUTH: &str = r#"{"record":"run","#;
 
+/// Characters at the beginning of a text that tell whether it is one.
+const BEGINNING: usize = 1_000;
+
 /// What a text is in place of OTLP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Foreign {
@@ -20,6 +23,8 @@ pub enum Foreign {
     /// OTLP with ids as protobuf's JSON has bytes. OTLP has an exception for them (OTLP specification, "JSON
     /// Protobuf Encoding").
     Base64,
+    /// Protobuf, compressed records, or text that is not UTF-8.
+    Binary,
     #[default]
     Unknown,
 }
@@ -44,6 +49,13 @@ impl Foreign {
         if text.starts_with(TRUTH) {
             return Self::Truth;
         }
+        let is_binary = text
+            .chars()
+            .take(BEGINNING)
+            .any(|c: char| c == '\u{fffd}' || c.is_control() && !c.is_whitespace());
+        if is_binary {
+            return Self::Binary;
+        }
         let Ok(document) = serde_json::from_str::<Document>(text) else { return Self::Unknown };
         let has_ids = document.data.is_some() && text.contains("\"traceID\"");
         if has_ids || document.jaeger_id.is_some() && document.spans.is_some() {
@@ -64,6 +76,7 @@ impl Foreign {
             Self::Truth | Self::Unknown => "",
             Self::Jaeger => ": it has traces as Jaeger exports them",
             Self::Zipkin => ": it has spans of Zipkin",
+            Self::Binary => ": it is no text in UTF-8",
             Self::Base64 => ": the ids of its traces are not hexadecimal, as in base64",
         }
     }
@@ -78,6 +91,10 @@ impl Foreign {
             }
             Self::Zipkin => {
                 "record the spans as OTLP: a Collector with the receiver zipkin writes them with its file exporter"
+            }
+            Self::Binary => {
+                "write JSON in UTF-8: the Collector's file exporter with format: json and without compression; a whole \
+                 file may be compressed by gzip or zstd"
             }
             Self::Base64 => "write trace ids and span ids in hexadecimal, as OTLP's JSON has them",
             Self::Unknown => {

@@ -42,9 +42,9 @@ pub enum ReadError {
     #[error("nothing of {} can be read: {error}", quote(&path.display().to_string()))]
     Cut { path: PathBuf, error: io::Error },
     #[error("{what}")]
-    NoExemplar {
+    Unknown {
         what: String,
-        /// Names that the file has.
+        /// What the file has.
         help: String,
     },
     #[error("standard input has more than the {} MiB that are kept of it", .0 >> 20)]
@@ -58,7 +58,7 @@ impl ReadError {
             Self::File { .. } => "name a file that --out has written, or - for standard input",
             Self::NoOtlp { first, .. } => first.remedy(),
             Self::Cut { .. } => "the file is damaged or cut off within its first line: copy it again",
-            Self::NoExemplar { help, .. } => help,
+            Self::Unknown { help, .. } => help,
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
             Self::TooLong(_) => "write it to a file, and name that in place of -",
         }

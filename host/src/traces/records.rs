@@ -14,7 +14,7 @@ use opentelemetry_semantic_conventions::attribute;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::enums;
+use super::spelling;
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::telemetry::record::{
     Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanLink,
@@ -38,6 +38,8 @@ pub struct Line {
     pub logs: Vec<LogRecord>,
     /// Spans that were left out, as they have no ids.
     pub without_ids: u64,
+    /// Spans whose end is not known or lies before their start: they have no length.
+    pub without_end: u64,
 }
 
 /// A line as it is written (OTLP file exporter: `TracesData`, `LogsData` or `MetricsData`).
@@ -71,8 +73,8 @@ impl Line {
 /// are left out and counted; metrics are left out.
 pub fn line(text: &str) -> Option<Line> {
     let data: Data = match serde_json::from_str(text) {
-        Ok(data) => data,
-        Err(_) => serde_json::from_value(enums::numbered(text)?).ok()?,
+        Ok(data) if !spelling::is_old(text) => data,
+        _ => serde_json::from_value(spelling::plain(text)?).ok()?,
     };
     if let Data { resource_spans: None, resource_logs: None, resource_metrics: None } = data {
         return None;
@@ -89,6 +91,8 @@ pub fn line(text: &str) -> Option<Line> {
         let resource = line.add(of.resource);
         for scope in of.scope_spans {
             let of = scope_of(scope.scope);
+            let is_endless = |span: &&Span| span.end_time_unix_nano < span.start_time_unix_nano;
+            line.without_end += scope.spans.iter().filter(is_endless).count() as u64;
             let (all, before) = (scope.spans.len(), line.spans.len());
             line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, of)));
             line.without_ids += (all - (line.spans.len() - before)) as u64;

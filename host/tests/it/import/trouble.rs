@@ -70,6 +70,34 @@ fn broken_lines_and_spans_that_cannot_be_used_are_counted() {
     );
 }
 
+/// OTLP has 0 where a time is not known: rates are those of the other spans.
+#[test]
+fn spans_without_a_start_or_an_end_do_not_change_rates() {
+    const SECOND: u64 = 1_000_000_000;
+    const START: u64 = 1_767_225_600 * SECOND;
+    let request = |trace: u32, start: u64, end: u64| {
+        let span = json!({
+            "traceId": format!("{trace:032x}"), "spanId": "0000000000000001", "kind": 2, "name": "GET /",
+            "startTimeUnixNano": start.to_string(), "endTimeUnixNano": end.to_string(),
+        });
+        let resource = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": "a" } }] });
+        let line =
+            json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": [span] }] }] });
+        line.to_string() + "\n"
+    };
+    let at = |number: u32| START + u64::from(number) * SECOND;
+    let whole: String = (1..=10).map(|number| request(number, at(number), at(number) + SECOND)).collect();
+    let rate = |text: &str| text.lines().find(|line| line.starts_with("arrivals")).map(str::to_owned);
+    let plain = rate(of(&whole).success());
+    assert!(plain.is_some());
+    let odd = of(&(whole.clone() + &request(11, 0, SECOND)));
+    assert_eq!(rate(odd.success()), plain);
+    said(&odd, &["1 span left out: no start"]);
+    let endless = of(&(whole + &request(11, at(10), 0)));
+    endless.success();
+    said(&endless, &["1 span drawn without a length: no end, or one before the start"]);
+}
+
 /// A document that this topology is read from is read in these forms too.
 #[test]
 fn a_document_may_be_spread_over_lines_or_stand_in_a_list_and_have_names_of_enums() {
