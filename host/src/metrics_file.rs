@@ -4,9 +4,12 @@
 //! time, and once for the points. So memory goes with the number of series, which is bounded, and not
 //! with the size of the file.
 
+mod bounds;
 mod buckets;
 mod census;
 mod document;
+mod ends;
+mod left_out;
 mod line;
 mod row;
 mod series;
@@ -14,8 +17,10 @@ mod table;
 mod timeline;
 mod window;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::report::between::turned;
 use crate::report::words::{count, counted};
 use crate::telemetry::choice::Instant;
 use crate::telemetry::console::Style;
@@ -23,8 +28,12 @@ use crate::traces::{ReadError, Source};
 
 use census::Census;
 pub use document::Document;
-use series::{LeftOut, MAX_ROWS, MAX_SERIES, Table};
+use row::{Name, Row};
+use series::Table;
 use window::{Origin, Window};
+
+/// Histograms without a value that are named, at most.
+const NAMED: usize = 3;
 
 /// What is asked of a file.
 #[derive(Debug, Default)]
@@ -82,7 +91,10 @@ pub struct Found {
 /// The file cannot be read, or has no such service, metric or attribute.
 pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
     let source = Source::open(wanted.file.as_deref())?;
-    let window = wanted.between.map(|between| window(&source, between)).transpose()?.unwrap_or_default();
+    let window = match wanted.between {
+        Some(between) => window(&source, between)?,
+        None => Window::default(),
+    };
     let mut census = Census::new(window);
     let mut unread = source.lines(|text| census.add(text, wanted))?;
     source.check(census.lines, census.strange, census.first, &mut unread)?;
@@ -104,7 +116,7 @@ pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
             for scope in &resource.scope_metrics {
                 for metric in scope.metrics.iter().filter(|metric| metrics.takes(&metric.name)) {
                     has_metric = true;
-                    table.add(&resource, scope.name(), metric);
+                    table.add(&resource, scope, metric);
                 }
             }
         }
@@ -113,16 +125,35 @@ pub fn find(wanted: &Wanted) -> Result<Found, FindError> {
         return Err(FindError::Unknown { what, help });
     }
     let mut notes = census.notes();
+    notes.extend(without_values(&mut table, wanted.between.is_some()));
     notes.extend(table.left_out.notes());
     notes.extend(unread.notes());
     Ok(Found { table, notes })
 }
 
 /// The part of a file that is between two instants. The file is read once more for its beginning.
-fn window(source: &Source, between: (Instant, Instant)) -> Result<Window, ReadError> {
+fn window(source: &Source, between: (Instant, Instant)) -> Result<Window, FindError> {
     let mut origin = Origin::default();
     source.lines(|text| origin.add(&line::line(text).unwrap_or_default()))?;
-    Ok(Window::between(between, origin.found()))
+    let origin = origin.found();
+    match turned(between, origin, "its first series") {
+        Some((what, help)) => Err(FindError::Unknown { what, help }),
+        None => Ok(Window::between(between, origin)),
+    }
+}
+
+/// Takes the histograms out that no value has come in, as delta points tell nothing of them, and names some.
+fn without_values(table: &mut Table, is_interval: bool) -> Option<String> {
+    let is_empty = |(name, row): &(&Name, &Row)| row.is_empty(name.kind);
+    let named = |(name, _): (&Name, &Row)| format!("{} of {}", name.metric, name.service);
+    let empty: BTreeSet<_> = table.rows.iter().filter(is_empty).map(named).collect();
+    table.rows.retain(|name, row| !row.is_empty(name.kind));
+    let named: Vec<_> = empty.iter().take(NAMED).map(String::as_str).collect();
+    let more = empty.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(", and {} more", count(more as u64)) } else { String::new() };
+    let part = if is_interval { " in the interval" } else { "" };
+    let histograms = counted(empty.len() as u64, "histogram");
+    (!empty.is_empty()).then(|| format!("{histograms} without a value{part}: {}{more}", named.join(", ")))
 }
 
 impl Found {
@@ -134,24 +165,5 @@ impl Found {
     /// What a program reads.
     pub fn document(&self) -> Document {
         Document::new(self)
-    }
-}
-
-impl LeftOut {
-    /// A sentence for each kind.
-    fn notes(&self) -> impl Iterator<Item = String> {
-        let points = |number: u64, why: &dyn Fn(String) -> String| {
-            (number > 0).then(|| why(counted(number, "data point")))
-        };
-        let (rows, series) = (count(MAX_ROWS as u64), count(MAX_SERIES as u64));
-        let beyond = points(self.beyond, &|points| {
-            format!("{points} left out: at most {series} series and {rows} rows are looked at")
-        });
-        let not_finite =
-            points(self.not_finite, &|points| format!("{points} left out: the value is not a finite number"));
-        let summaries = points(self.summaries, &|points| {
-            format!("{points} of summaries left out: quantiles of several series cannot be added up")
-        });
-        [beyond, not_finite, summaries].into_iter().flatten()
     }
 }

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::bounds::MAX_POINT_BUCKETS;
+use super::left_out::Why;
 use super::line::{ExponentialPoint, HistogramPoint};
 
 /// A range of values, the lower bound left out.
@@ -10,6 +12,15 @@ use super::line::{ExponentialPoint, HistogramPoint};
 pub struct Bucket {
     pub lower: f64,
     pub upper: f64,
+}
+
+impl Bucket {
+    /// The ends between which its values lie, if all values lie within these limits.
+    const fn within(self, (least, most): (f64, f64)) -> (f64, f64) {
+        let lower = if self.lower.is_finite() { self.lower.max(least) } else { least };
+        let upper = if self.upper.is_finite() { self.upper.min(most) } else { most };
+        (lower, upper)
+    }
 }
 
 impl Eq for Bucket {}
@@ -27,13 +38,23 @@ impl PartialOrd for Bucket {
     }
 }
 
+/// What is known of a quantile, if it is no value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    Below(f64),
+    Above(f64),
+}
+
 /// How many values each bucket has; those that have none are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Buckets(BTreeMap<Bucket, u64>);
 
 impl Buckets {
-    pub fn add(&mut self, other: &Self) {
+    /// Adds the values of another, and returns how many buckets there are more.
+    pub fn add(&mut self, other: &Self) -> usize {
+        let before = self.0.len();
         other.0.iter().for_each(|(bucket, count)| self.put(*bucket, *count));
+        self.0.len() - before
     }
 
     fn put(&mut self, bucket: Bucket, count: u64) {
@@ -49,29 +70,35 @@ impl Buckets {
     }
 
     /// The value below which a share of all lies, as if they were spread evenly over each bucket,
-    /// and within the range of all, where that is known. None of no values, and of values of which nothing is
-    /// known.
-    pub fn quantile(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
+    /// and within the limits of all. Where the bucket has one end alone, that. None of no values, and of
+    /// values of which nothing is known.
+    pub fn quantile(&self, share: f64, limits: (f64, f64)) -> Option<f64> {
         let Place { bucket, count, rank, below } = self.place(share)?;
-        let (least, most) = range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-        let lower = if bucket.lower.is_finite() { bucket.lower.max(least) } else { least };
-        let upper = if bucket.upper.is_finite() { bucket.upper.min(most) } else { most };
-        // Without the range, nothing is known of the other end of the first and the last bucket.
+        let (lower, upper) = bucket.within(limits);
         match (lower.is_finite(), upper.is_finite()) {
-            (true, true) => Some(lower + (upper - lower).max(0.0) * ((rank - below as f64) / count as f64)),
+            (true, true) => {
+                let length = (upper - lower).max(0.0);
+                // Rounding does not lead beyond the end.
+                Some((lower + length * ((rank - below as f64) / count as f64)).min(lower + length))
+            }
             (true, false) => Some(lower),
             (false, true) => Some(upper),
             (false, false) => None,
         }
     }
 
-    /// The end of the bucket that has a quantile, if the least of all values is 0 and lies in it: nobody can
-    /// tell how many are 0, so that no more is known of the quantile than that it is below.
-    pub fn bound(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
+    /// What is known of a quantile where its bucket has one end alone, or where the least of all values may
+    /// be 0 and lies in it: nobody can tell how many are 0.
+    pub fn bound(&self, share: f64, limits: (f64, f64)) -> Option<Bound> {
         let Place { bucket, .. } = self.place(share)?;
-        let (least, most) = range?;
-        let has_zeros = bucket.lower == 0.0 && least == 0.0 && most > 0.0 && bucket.upper.is_finite();
-        (has_zeros && bucket.upper > 0.0).then_some(bucket.upper)
+        let (lower, upper) = bucket.within(limits);
+        let has_zeros = bucket.lower == 0.0 && bucket.upper > 0.0 && limits.0 == 0.0 && limits.1 > 0.0;
+        match (lower.is_finite(), upper.is_finite()) {
+            (true, false) => Some(Bound::Above(lower)),
+            (false, true) => Some(Bound::Below(upper)),
+            _ if has_zeros && bucket.upper.is_finite() => Some(Bound::Below(bucket.upper)),
+            _ => None,
+        }
     }
 
     /// Where a share of all values ends. None of no values.
@@ -104,33 +131,70 @@ struct Place {
 /// The values of a point, as they can be told from those of an earlier one of its series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BucketCounts {
-    Explicit { bounds: Vec<f64>, counts: Vec<u64> },
-    Exponential { scale: i32, zeros: u64, positive: BTreeMap<i32, u64>, negative: BTreeMap<i32, u64> },
+    Explicit {
+        bounds: Vec<f64>,
+        counts: Vec<u64>,
+    },
+    Exponential {
+        scale: i32,
+        zeros: u64,
+        /// How far from 0 the zeros may be.
+        threshold: f64,
+        positive: BTreeMap<i32, u64>,
+        negative: BTreeMap<i32, u64>,
+    },
 }
 
-impl From<&HistogramPoint> for BucketCounts {
-    fn from(point: &HistogramPoint) -> Self {
-        let (bounds, mut counts) = (point.bounds(), point.counts());
+impl TryFrom<&HistogramPoint> for BucketCounts {
+    type Error = Why;
+
+    fn try_from(point: &HistogramPoint) -> Result<Self, Why> {
+        let (bounds, counts) = (point.bounds(), point.counts());
         if counts.is_empty() {
             // OTLP allows a histogram of no buckets: only its values are counted.
-            counts.push(point.summary.count());
+            return Ok(Self::Explicit { bounds: Vec::new(), counts: vec![point.summary.count()] });
         }
-        Self::Explicit { bounds, counts }
+        let is_ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+        match counts.len() {
+            width if width > MAX_POINT_BUCKETS => Err(Why::Buckets),
+            width
+                if width == bounds.len() + 1
+                    && is_ascending
+                    && !bounds.iter().any(|bound| bound.is_nan()) =>
+            {
+                Ok(Self::Explicit { bounds, counts })
+            }
+            _ => Err(Why::Unfit),
+        }
     }
 }
 
-impl From<&ExponentialPoint> for BucketCounts {
-    fn from(point: &ExponentialPoint) -> Self {
-        Self::Exponential {
+impl TryFrom<&ExponentialPoint> for BucketCounts {
+    type Error = Why;
+
+    fn try_from(point: &ExponentialPoint) -> Result<Self, Why> {
+        if point.positive.width() + point.negative.width() > MAX_POINT_BUCKETS {
+            return Err(Why::Buckets);
+        }
+        Ok(Self::Exponential {
             scale: point.scale,
             zeros: point.zeros(),
+            threshold: point.threshold(),
             positive: point.positive.filled().collect(),
             negative: point.negative.filled().collect(),
-        }
+        })
     }
 }
 
 impl BucketCounts {
+    /// The buckets that are held.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Explicit { counts, .. } => counts.len(),
+            Self::Exponential { positive, negative, .. } => positive.len() + negative.len(),
+        }
+    }
+
     /// What has come since an earlier point of the series; none where that has more of something, so
     /// that the series has begun anew.
     pub fn since(&self, earlier: &Self) -> Option<Self> {
@@ -150,14 +214,15 @@ impl BucketCounts {
                 Some(Self::Explicit { bounds: bounds.clone(), counts: counts.collect::<Option<_>>()? })
             }
             (
-                Self::Exponential { scale, zeros, positive, negative },
-                Self::Exponential { scale: was, zeros: zeros_before, positive: up, negative: down },
+                Self::Exponential { scale, zeros, threshold, positive, negative },
+                Self::Exponential { scale: was, zeros: zeros_before, positive: up, negative: down, .. },
             ) if was >= scale => {
                 // A histogram halves its resolution as its values spread.
                 let shift = was - scale;
                 Some(Self::Exponential {
                     scale: *scale,
                     zeros: zeros.checked_sub(*zeros_before)?,
+                    threshold: *threshold,
                     positive: less(positive, coarser(up, shift))?,
                     negative: less(negative, coarser(down, shift))?,
                 })
@@ -178,14 +243,15 @@ impl BucketCounts {
                     lower = upper;
                 }
             }
-            Self::Exponential { scale, zeros, positive, negative } => {
+            Self::Exponential { scale, zeros, threshold, positive, negative } => {
                 // Values are finite, and so are the bounds between which they lie.
                 let power = |index: i32| match index {
                     0 => 0.0,
                     _ => f64::from(index) * libm::exp2(-f64::from(*scale)),
                 };
                 let bound = |index: i32| libm::exp2(power(index)).min(f64::MAX);
-                buckets.put(Bucket { lower: 0.0, upper: 0.0 }, *zeros);
+                let lower = if negative.is_empty() { 0.0 } else { -threshold };
+                buckets.put(Bucket { lower, upper: *threshold }, *zeros);
                 for (index, count) in positive {
                     buckets
                         .put(Bucket { lower: bound(*index), upper: bound(index.saturating_add(1)) }, *count);
@@ -216,43 +282,73 @@ fn coarser(counts: &BTreeMap<i32, u64>, shift: i32) -> BTreeMap<i32, u64> {
 mod tests {
     use super::*;
 
+    /// Limits of values of which nothing is known.
+    const ANYWHERE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
     fn explicit(bounds: &[f64], counts: &[u64]) -> BucketCounts {
         BucketCounts::Explicit { bounds: bounds.to_vec(), counts: counts.to_vec() }
     }
 
     fn exponential(scale: i32, zeros: u64, positive: &[(i32, u64)]) -> BucketCounts {
-        let positive = positive.iter().copied().collect();
-        BucketCounts::Exponential { scale, zeros, positive, negative: BTreeMap::new() }
+        exponential_of(scale, zeros, positive.iter().copied().collect(), BTreeMap::new())
+    }
+
+    fn exponential_of(
+        scale: i32,
+        zeros: u64,
+        positive: BTreeMap<i32, u64>,
+        negative: BTreeMap<i32, u64>,
+    ) -> BucketCounts {
+        BucketCounts::Exponential { scale, zeros, threshold: 0.0, positive, negative }
     }
 
     #[test]
     fn a_quantile_lies_in_its_bucket_and_within_the_range() {
         let buckets = explicit(&[1.0, 2.0, 4.0], &[10, 80, 0, 10]).buckets();
-        assert_eq!(buckets.quantile(0.5, None), Some(1.5));
-        assert_eq!(buckets.quantile(0.1, None), Some(1.0));
-        assert_eq!(buckets.quantile(0.99, None), Some(4.0), "the last bucket has no end");
-        assert_eq!(buckets.quantile(0.95, Some((0.5, 8.0))), Some(6.0));
-        assert_eq!(buckets.quantile(0.05, Some((0.5, 8.0))), Some(0.75));
-        assert_eq!(Buckets::default().quantile(0.5, None), None);
+        assert_eq!(buckets.quantile(0.5, ANYWHERE), Some(1.5));
+        assert_eq!(buckets.quantile(0.1, ANYWHERE), Some(1.0));
+        assert_eq!(buckets.quantile(0.99, ANYWHERE), Some(4.0), "the last bucket has no end");
+        assert_eq!(buckets.quantile(0.95, (0.5, 8.0)), Some(6.0));
+        assert_eq!(buckets.quantile(0.05, (0.5, 8.0)), Some(0.75));
+        assert_eq!(Buckets::default().quantile(0.5, ANYWHERE), None);
     }
 
     #[test]
     fn of_a_quantile_among_zeros_only_its_bound_is_known() {
         let buckets = explicit(&[0.001, 0.005], &[98, 2, 0]).buckets();
-        assert_eq!(buckets.bound(0.5, Some((0.0, 0.0016))), Some(0.001));
-        assert_eq!(buckets.bound(0.99, Some((0.0, 0.0016))), None, "its bucket begins above 0");
-        assert_eq!(buckets.bound(0.5, Some((0.0002, 0.0016))), None, "no value is 0");
-        assert_eq!(buckets.bound(0.5, Some((0.0, 0.0))), None, "all are 0");
-        assert_eq!(buckets.bound(0.5, None), None);
+        assert_eq!(buckets.bound(0.5, (0.0, 0.0016)), Some(Bound::Below(0.001)));
+        assert_eq!(buckets.bound(0.99, (0.0, 0.0016)), None, "its bucket begins above 0");
+        assert_eq!(buckets.bound(0.5, (0.0002, 0.0016)), None, "no value is 0");
+        assert_eq!(buckets.bound(0.5, (0.0, 0.0)), None, "all are 0");
+        assert_eq!(buckets.bound(0.5, ANYWHERE), None);
+        let ends = explicit(&[-1.0, 5.0], &[2, 0, 2]).buckets();
+        assert_eq!(ends.bound(0.2, ANYWHERE), Some(Bound::Below(-1.0)));
+        assert_eq!(ends.bound(0.9, ANYWHERE), Some(Bound::Above(5.0)));
+        assert_eq!((ends.bound(0.2, (-9.0, 9.0)), ends.bound(0.9, (-9.0, 9.0))), (None, None));
         let zeros = exponential(0, 9, &[(0, 1)]).buckets();
-        assert_eq!(zeros.bound(0.5, Some((0.0, 2.0))), None, "zeros have a bucket of their own");
+        assert_eq!(zeros.bound(0.5, (0.0, 2.0)), None, "zeros have a bucket of their own");
+    }
+
+    #[test]
+    fn zeros_are_as_far_from_zero_as_the_point_says() {
+        let of = |negative| BucketCounts::Exponential {
+            scale: 0,
+            zeros: 4,
+            threshold: 0.5,
+            positive: [(0, 1)].into(),
+            negative,
+        };
+        let buckets = of(BTreeMap::new()).buckets();
+        assert_eq!(buckets.quantile(0.4, ANYWHERE), Some(0.25));
+        assert_eq!(buckets.bound(0.4, (0.0, 2.0)), Some(Bound::Below(0.5)));
+        assert_eq!(of([(0, 1)].into()).buckets().quantile(0.5, ANYWHERE), Some(0.0), "on both sides of 0");
     }
 
     #[test]
     fn one_value_is_every_quantile_of_an_exponential_histogram() {
         let buckets = exponential(20, 0, &[(613_377, 1)]).buckets();
         for share in [0.0, 0.5, 0.99] {
-            let value = buckets.quantile(share, Some((1.5, 1.5))).unwrap();
+            let value = buckets.quantile(share, (1.5, 1.5)).unwrap();
             assert!((value - 1.5).abs() < 1e-6, "{value}");
         }
     }
@@ -260,11 +356,11 @@ mod tests {
     #[test]
     fn zeros_and_negative_values_come_before_positive_ones() {
         let negative = [(0, 1)].into();
-        let counted = BucketCounts::Exponential { scale: 0, zeros: 2, positive: [(0, 1)].into(), negative };
+        let counted = exponential_of(0, 2, [(0, 1)].into(), negative);
         let buckets = counted.buckets();
-        assert_eq!(buckets.quantile(0.25, None), Some(-1.0));
-        assert_eq!(buckets.quantile(0.5, None), Some(0.0));
-        assert_eq!(buckets.quantile(1.0, None), Some(2.0));
+        assert_eq!(buckets.quantile(0.25, ANYWHERE), Some(-1.0));
+        assert_eq!(buckets.quantile(0.5, ANYWHERE), Some(0.0));
+        assert_eq!(buckets.quantile(1.0, ANYWHERE), Some(2.0));
     }
 
     #[test]
@@ -273,16 +369,18 @@ mod tests {
             for offset in [i32::MIN, -1, 0, i32::MAX] {
                 let negative = [(5, 7)].into();
                 let positive = [(offset, 2)].into();
-                let buckets = BucketCounts::Exponential { scale, zeros: 1, positive, negative }.buckets();
-                let quantiles: Vec<f64> =
-                    [0.1, 0.5, 0.75, 0.95, 1.0].iter().filter_map(|of| buckets.quantile(*of, None)).collect();
+                let buckets = exponential_of(scale, 1, positive, negative).buckets();
+                let quantiles: Vec<f64> = [0.1, 0.5, 0.75, 0.95, 1.0]
+                    .iter()
+                    .filter_map(|of| buckets.quantile(*of, ANYWHERE))
+                    .collect();
                 assert!(quantiles.len() == 5 && quantiles.is_sorted(), "{scale} {offset}: {quantiles:?}");
                 assert!(quantiles.iter().all(|of| of.is_finite()), "{scale} {offset}: {quantiles:?}");
             }
         }
         let counted = BucketCounts::Explicit { bounds: Vec::new(), counts: vec![3] };
-        assert_eq!(counted.buckets().quantile(0.5, None), None, "without buckets nothing is known");
-        assert_eq!(counted.buckets().quantile(0.5, Some((1.0, 3.0))), Some(2.0));
+        assert_eq!(counted.buckets().quantile(0.5, ANYWHERE), None, "without buckets nothing is known");
+        assert_eq!(counted.buckets().quantile(0.5, (1.0, 3.0)), Some(2.0));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::error::{did_you_mean, quote};
+use crate::report::between::shown;
 use crate::report::words::{counted, time};
+use crate::telemetry::choice::Instant;
 use crate::traces::Foreign;
 
 use super::Wanted;
@@ -111,6 +113,10 @@ impl Census {
     }
 
     fn place(&mut self, process: u64, start: u64, time: u64) {
+        // Not known: no collection was in 1970.
+        if time == 0 {
+            return;
+        }
         let (first, last) = self.range.unwrap_or((time, time));
         self.range = Some((first.min(time), last.max(time)));
         if start > 0 && start <= time {
@@ -128,9 +134,12 @@ impl Census {
         let (first, last) = self.range.filter(|_| self.instants.is_empty())?;
         let start = self.start.unwrap_or(first);
         let after = |at: u64| time(at.saturating_sub(start));
+        let at = shown(Instant::At(start));
         Some(match first == last {
-            true => format!("its collection is {} after its start", after(first)),
-            false => format!("its collections are from {} to {} after its start", after(first), after(last)),
+            true => format!("its collection is {} after its start, {at}", after(first)),
+            false => {
+                format!("its collections are from {} to {} after its start, {at}", after(first), after(last))
+            }
         })
     }
 
@@ -170,7 +179,10 @@ impl Census {
 
     /// What else is to be said of the file: a sentence each.
     pub fn notes(&self) -> Vec<String> {
-        let none = "no line of the file has metrics: OTEL_METRICS_EXPORTER=none leaves them out of --out";
+        let none = match self.lines + self.strange {
+            0 => "the file is empty",
+            _ => "no line of the file has metrics: OTEL_METRICS_EXPORTER=none leaves them out of --out",
+        };
         let strange = (self.strange > 0)
             .then(|| format!("{} left out: no OTLP as JSON", counted(self.strange, "line")));
         (!self.has_metrics).then(|| none.to_owned()).into_iter().chain(strange).collect()

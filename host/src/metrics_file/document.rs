@@ -52,12 +52,14 @@ pub struct MetricRow {
     pub rate_per_second: Option<f64>,
     /// The share of values that have an `error.type`: of histograms whose names end in `.duration`.
     pub error_share: Option<f64>,
-    /// Of a histogram, from its buckets: within a bucket values are taken to be spread evenly.
+    /// Of a histogram, from its buckets: within a bucket values are taken to be spread evenly. A bucket
+    /// without a bound above, and with no greatest value known, counts as the bound below.
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     /// The least and the greatest value, where they are known: of single series of a gauge, of sums over the
-    /// series of an up-down counter.
+    /// series of an up-down counter. Cumulative histograms tell those of an interval only where they are
+    /// beyond all values before it.
     pub min: Option<f64>,
     pub max: Option<f64>,
     /// The last value of a gauge, the mean of its series; of an up-down counter, the sum.
@@ -114,7 +116,7 @@ impl MetricRow {
         let kind = name.kind;
         let is_counted = matches!(kind, Kind::Histogram | Kind::Counter);
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-        let (min, max) = row.range(kind).unzip();
+        let (min, max) = row.range(kind);
         Self {
             service: name.service.clone(),
             metric: name.metric.clone(),

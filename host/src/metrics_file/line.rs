@@ -10,6 +10,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use serde_json::Value;
 
+/// The bit of `flags` of a point that tells of no value: its series has ended (`metrics.proto`,
+/// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`).
+const NO_VALUE: u64 = 1;
+
 /// The name of what has no `service.name` (OpenTelemetry specification, "Resource SDK").
 const UNKNOWN: &str = "unknown_service";
 
@@ -50,6 +54,11 @@ impl OfScope {
     pub fn name(&self) -> &str {
         self.scope.as_ref().map_or("", |scope| &scope.name)
     }
+
+    /// Its version; empty where it is not known.
+    pub fn version(&self) -> &str {
+        self.scope.as_ref().map_or("", |scope| &scope.version)
+    }
 }
 
 /// `InstrumentationScope`.
@@ -57,6 +66,7 @@ impl OfScope {
 #[serde(default)]
 struct InstrumentationScope {
     name: String,
+    version: String,
 }
 
 /// `Metric`. Of its data there is one.
@@ -115,6 +125,7 @@ pub struct Common {
     attributes: Vec<Attribute>,
     start_time_unix_nano: Whole,
     time_unix_nano: Whole,
+    flags: Whole,
     pub exemplars: Vec<Exemplar>,
 }
 
@@ -171,6 +182,11 @@ impl Common {
         self.time_unix_nano.0
     }
 
+    /// Whether it tells of a value.
+    pub const fn has_value(&self) -> bool {
+        self.flags.0 & NO_VALUE == 0
+    }
+
     /// The attributes as text, the same in whichever order they stand.
     pub fn key(&self) -> String {
         let mut texts: Vec<_> =
@@ -203,12 +219,12 @@ pub struct NumberPoint {
 impl NumberPoint {
     /// None where the point has no value.
     pub fn value(&self) -> Option<f64> {
-        Some(self.as_double.or(self.as_int)?.0)
+        Some(self.as_double.or(self.as_int)?.0).filter(|_| self.common.has_value())
     }
 }
 
 /// What histograms of both kinds have.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Summary {
     count: Whole,
@@ -221,10 +237,13 @@ impl Summary {
         self.count.0
     }
 
-    /// The smallest and the largest value, if both are finite.
-    pub fn range(&self) -> Option<(f64, f64)> {
-        let range = self.min.zip(self.max).map(|(min, max)| (min.0, max.0));
-        range.filter(|(min, max)| min.is_finite() && max.is_finite() && self.count() > 0)
+    /// The least and the greatest value, those that are finite; neither where they are the wrong way round.
+    pub fn range(&self) -> (Option<f64>, Option<f64>) {
+        let finite = |of: Option<Real>| of.map(|value| value.0).filter(|value| value.is_finite());
+        match (finite(self.min), finite(self.max)) {
+            (Some(least), Some(most)) if least > most => (None, None),
+            range => range,
+        }
     }
 }
 
@@ -260,6 +279,8 @@ pub struct ExponentialPoint {
     pub summary: Summary,
     pub scale: i32,
     zero_count: Whole,
+    /// Values up to this distance from 0 count as zeros.
+    zero_threshold: Option<Real>,
     pub positive: Buckets,
     pub negative: Buckets,
 }
@@ -267,6 +288,11 @@ pub struct ExponentialPoint {
 impl ExponentialPoint {
     pub const fn zeros(&self) -> u64 {
         self.zero_count.0
+    }
+
+    /// How far from 0 a value may be that counts as one of the zeros.
+    pub fn threshold(&self) -> f64 {
+        self.zero_threshold.map(|of| of.0).filter(|of| of.is_finite() && *of > 0.0).unwrap_or(0.0)
     }
 }
 
@@ -279,6 +305,11 @@ pub struct Buckets {
 }
 
 impl Buckets {
+    /// All buckets, those without values too.
+    pub const fn width(&self) -> usize {
+        self.bucket_counts.len()
+    }
+
     /// The index of each bucket that has values, and how many it has.
     pub fn filled(&self) -> impl Iterator<Item = (i32, u64)> {
         let indices = (0..).map(|index| self.offset.saturating_add(index));

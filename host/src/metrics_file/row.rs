@@ -1,6 +1,7 @@
 //! A metric of a service: the sum over its series, slot by slot.
 
-use super::buckets::Buckets;
+use super::buckets::{Bound, Buckets};
+use super::ends::Ends;
 use super::line::{Common, Exemplar};
 use super::timeline::Timeline;
 use super::window::{Place, Window};
@@ -35,17 +36,15 @@ pub struct Name {
 #[derive(Debug, Default)]
 pub struct Row {
     pub series: u64,
-    /// The least and the greatest value: those that histograms tell, of single series of gauges, of sums over
-    /// the series of up-down counters.
-    pub range: Option<(f64, f64)>,
+    /// The least and the greatest value of single series of a gauge.
+    range: Option<(f64, f64)>,
     /// Of a histogram.
-    pub buckets: Buckets,
-    /// Its least value is 0, and may have come before the window.
-    pub may_have_zeros: bool,
+    buckets: Buckets,
+    ends: Ends,
     /// Values of a histogram in series that have an `error.type`.
-    pub errors: u64,
+    errors: u64,
     /// Of histograms and counters: what has come in each slot.
-    pub slots: Vec<Slot>,
+    slots: Vec<Slot>,
     /// Of gauges and up-down counters: the sum over the series at each instant, and of how many series.
     instants: Vec<(f64, u64)>,
     /// The greatest value first.
@@ -54,15 +53,35 @@ pub struct Row {
 
 /// What has come in a slot.
 #[derive(Clone, Debug, Default)]
-pub struct Slot {
+struct Slot {
     /// Values of a histogram, or what a counter has counted.
-    pub count: f64,
-    pub buckets: Buckets,
+    count: f64,
+    buckets: Buckets,
+    ends: Ends,
 }
 
 impl Row {
-    /// The slot of this number.
-    pub fn slot(&mut self, slot: usize) -> &mut Slot {
+    /// Takes what a counter has counted in a slot.
+    pub fn count_in(&mut self, slot: usize, counted: f64) {
+        self.slot(slot).count += counted;
+    }
+
+    /// Takes values that have come in a slot, with what is known of their ends, and returns how many buckets
+    /// it has more.
+    pub fn take(&mut self, slot: usize, new: &Buckets, ends: &Ends, is_error: bool) -> usize {
+        let count = new.count();
+        if count == 0 {
+            return 0;
+        }
+        self.errors = self.errors.saturating_add(if is_error { count } else { 0 });
+        self.ends.add(ends);
+        let of_slot = self.slot(slot);
+        of_slot.count += count as f64;
+        of_slot.ends.add(ends);
+        of_slot.buckets.add(new) + self.buckets.add(new)
+    }
+
+    fn slot(&mut self, slot: usize) -> &mut Slot {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, Slot::default);
         }
@@ -77,13 +96,9 @@ impl Row {
         let (sum, series) = &mut self.instants[instant];
         (*sum, *series) = (*sum + value, *series + 1);
         if kind == Kind::Gauge {
-            self.widen((value, value));
+            let (low, high) = self.range.unwrap_or((value, value));
+            self.range = Some((low.min(value), high.max(value)));
         }
-    }
-
-    pub fn widen(&mut self, (least, most): (f64, f64)) {
-        let (low, high) = self.range.unwrap_or((least, most));
-        self.range = Some((low.min(least), high.max(most)));
     }
 
     /// Keeps the exemplars of the greatest values. A cumulative point repeats those of the one before, which
@@ -114,14 +129,18 @@ impl Row {
         (seconds > 0.0).then(|| self.count() / seconds)
     }
 
-    pub fn quantile(&self, share: f64) -> Option<f64> {
-        self.buckets.quantile(share, self.range)
+    /// Whether it is of a histogram that no value has come in.
+    pub fn is_empty(&self, kind: Kind) -> bool {
+        kind == Kind::Histogram && self.buckets.count() == 0
     }
 
-    /// What a quantile is below, if no more is known of it.
-    pub fn bound(&self, share: f64) -> Option<f64> {
-        let range = if self.may_have_zeros { Some((0.0, f64::INFINITY)) } else { self.range };
-        self.buckets.bound(share, range)
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        self.buckets.quantile(share, self.ends.limits())
+    }
+
+    /// What a quantile is below or above, if no more is known of it.
+    pub fn bound(&self, share: f64) -> Option<Bound> {
+        self.buckets.bound(share, self.ends.limits())
     }
 
     /// The share of values with an `error.type`: of the durations of operations, which have one if they
@@ -136,7 +155,10 @@ impl Row {
     /// others.
     pub fn at(&self, slot: usize, kind: Kind, timeline: &Timeline) -> Option<f64> {
         match kind {
-            Kind::Histogram => self.slots.get(slot)?.buckets.quantile(0.95, self.range),
+            Kind::Histogram => {
+                let slot = self.slots.get(slot)?;
+                slot.buckets.quantile(0.95, slot.ends.limits())
+            }
             Kind::Counter => {
                 let seconds = timeline.slot_seconds(slot);
                 (seconds > 0.0).then(|| self.slots.get(slot).map_or(0.0, |slot| slot.count) / seconds)
@@ -153,16 +175,21 @@ impl Row {
         self.instants.iter().rev().find_map(|instant| value(*instant, kind))
     }
 
-    /// The least and the greatest value, where they are known.
-    pub fn range(&self, kind: Kind) -> Option<(f64, f64)> {
-        if kind != Kind::UpDownCounter {
-            return self.range;
+    /// The least and the greatest value, where they are known: those of a histogram, of single series of a
+    /// gauge, of sums over the series of an up-down counter.
+    pub fn range(&self, kind: Kind) -> (Option<f64>, Option<f64>) {
+        match kind {
+            Kind::Histogram => self.ends.known(),
+            Kind::Counter | Kind::Gauge => self.range.unzip(),
+            Kind::UpDownCounter => {
+                let sums = self.instants.iter().filter_map(|instant| value(*instant, kind));
+                let range = sums.fold(None, |range: Option<(f64, f64)>, sum| {
+                    let (low, high) = range.unwrap_or((sum, sum));
+                    Some((low.min(sum), high.max(sum)))
+                });
+                range.unzip()
+            }
         }
-        let sums = self.instants.iter().filter_map(|instant| value(*instant, kind));
-        sums.fold(None, |range, sum| match range {
-            Some((low, high)) => Some((f64::min(low, sum), f64::max(high, sum))),
-            None => Some((sum, sum)),
-        })
     }
 }
 

@@ -10,17 +10,14 @@ use std::hash::Hasher as _;
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::bounds::{MAX_BUCKETS, MAX_ROWS, MAX_SERIES};
 use super::buckets::BucketCounts;
-use super::line::{Common, Metric, OfResource, Points, Summary};
+use super::ends::Ends;
+use super::left_out::{LeftOut, Why};
+use super::line::{Common, Metric, OfResource, OfScope, Points, Summary};
 use super::row::{Kind, Name, Row};
 use super::timeline::Timeline;
 use super::window::{Place, Window};
-
-/// Series of which the last point is remembered, at most; the points of further ones are left out.
-pub const MAX_SERIES: usize = 200_000;
-
-/// Rows, at most; the points of further ones are left out.
-pub const MAX_ROWS: usize = 10_000;
 
 /// The end of an attribute's name that tells the states of a thing apart (`simhost.breaker.state`,
 /// `db.client.connection.state`). A sum over the states says nothing of any.
@@ -35,24 +32,17 @@ pub struct Table {
     by: Vec<String>,
     window: Window,
     series: FxHashMap<u64, Last>,
+    /// Buckets that are remembered.
+    held: usize,
     pub left_out: LeftOut,
-}
-
-/// Data points that are in no row.
-#[derive(Debug, Default)]
-pub struct LeftOut {
-    /// Of series beyond [`MAX_SERIES`] and of rows beyond [`MAX_ROWS`].
-    pub beyond: u64,
-    /// Their value is not a finite number.
-    pub not_finite: u64,
-    /// Of summaries.
-    pub summaries: u64,
 }
 
 /// The last point of a series.
 #[derive(Clone, Debug, PartialEq)]
 struct Last {
     start: u64,
+    time: u64,
+    is_delta: bool,
     /// None before the window.
     instant: Option<usize>,
     seen: Seen,
@@ -61,7 +51,50 @@ struct Last {
 #[derive(Clone, Debug, PartialEq)]
 enum Seen {
     Number(f64),
-    Histogram(BucketCounts),
+    Histogram(BucketCounts, Ends),
+}
+
+impl Seen {
+    /// Buckets that are remembered.
+    fn width(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Histogram(counts, _) => counts.width(),
+        }
+    }
+
+    /// Whether it is less of something than an earlier one of a series that only grows.
+    fn is_less(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Number(now), Self::Number(before)) => now < before,
+            (Self::Histogram(now, _), Self::Histogram(before, _)) => now.since(before).is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl Last {
+    /// Why a further point of the series says nothing.
+    fn refuses(&self, common: &Common, seen: &Seen, told: Told) -> Option<Why> {
+        let is_same = self.start == common.start();
+        if self.is_delta != told.is_delta {
+            return Some(Why::Mixed);
+        }
+        if told.is_delta {
+            let is_known = common.time() > 0 && is_same && self.time == common.time();
+            return is_known.then_some(Why::Twice);
+        }
+        let is_behind = told.only_grows && is_same && common.time() < self.time && seen.is_less(&self.seen);
+        is_behind.then_some(Why::Behind)
+    }
+}
+
+/// How the points of a metric tell their values.
+#[derive(Clone, Copy)]
+struct Told {
+    is_delta: bool,
+    /// Of a cumulative point: it has what the one before had.
+    only_grows: bool,
 }
 
 impl Table {
@@ -72,15 +105,16 @@ impl Table {
             by,
             window,
             series: FxHashMap::default(),
+            held: 0,
             left_out: LeftOut::default(),
         }
     }
 
     /// Takes the points of a metric.
-    pub fn add(&mut self, resource: &OfResource, scope: &str, metric: &Metric) {
+    pub fn add(&mut self, resource: &OfResource, scope: &OfScope, metric: &Metric) {
         let service = &*resource.service();
         let process = process(resource);
-        self.left_out.summaries += metric.summaries();
+        self.left_out.add_many(Why::Summary, metric.summaries());
         let mut of = Of { table: self, resource, service, scope, metric, process, kind: Kind::Gauge };
         if let Some(Points { data_points, .. }) = &metric.gauge {
             let points = data_points.iter().filter_map(|point| Some((point, point.value()?)));
@@ -113,11 +147,17 @@ pub fn process(resource: &OfResource) -> u64 {
 
 fn histograms<P>(of: &mut Of<'_>, points: &Points<P>, parts: impl Fn(&P) -> (&Common, Summary))
 where
-    BucketCounts: for<'p> From<&'p P>,
+    BucketCounts: for<'p> TryFrom<&'p P, Error = Why>,
 {
     for point in &points.data_points {
         let (common, summary) = parts(point);
-        of.histogram(common, summary, BucketCounts::from(point), points.is_delta());
+        if !common.has_value() {
+            continue;
+        }
+        match BucketCounts::try_from(point) {
+            Ok(counted) => of.histogram(common, (counted, Ends::of(&summary)), points.is_delta()),
+            Err(why) => of.table.left_out.add(why),
+        }
     }
 }
 
@@ -126,7 +166,7 @@ struct Of<'a> {
     table: &'a mut Table,
     resource: &'a OfResource,
     service: &'a str,
-    scope: &'a str,
+    scope: &'a OfScope,
     metric: &'a Metric,
     process: u64,
     kind: Kind,
@@ -135,6 +175,8 @@ struct Of<'a> {
 /// A point that has a place.
 struct Placed<'a> {
     row: &'a mut Row,
+    /// Buckets that are remembered of all rows.
+    held: &'a mut usize,
     instant: usize,
     slot: usize,
     /// The point before it in its series.
@@ -150,7 +192,8 @@ impl Of<'_> {
             _ => 0.0,
         };
         let value = before + value;
-        let Some(Placed { row, instant, last, .. }) = self.number(common, value) else { return };
+        let told = Told { is_delta, only_grows: false };
+        let Some(Placed { row, instant, last, .. }) = self.number(common, value, told) else { return };
         // What comes shortly after a collection, as at the end of a process, is not another one.
         if last.is_none_or(|last| last.instant != Some(instant)) {
             row.put(instant, value, kind);
@@ -161,7 +204,12 @@ impl Of<'_> {
     /// A counter's.
     fn count(&mut self, common: &Common, value: f64, is_delta: bool) {
         let window = self.table.window;
-        let Some(Placed { row, slot, last, .. }) = self.number(common, value) else { return };
+        if value < 0.0 {
+            self.table.left_out.add(Why::Negative);
+            return;
+        }
+        let told = Told { is_delta, only_grows: true };
+        let Some(Placed { row, slot, last, .. }) = self.number(common, value, told) else { return };
         let before = match last {
             Some(Last { start, seen: Seen::Number(before), .. })
                 if !is_delta && start == common.start() && before <= value =>
@@ -170,71 +218,67 @@ impl Of<'_> {
             }
             _ => 0.0,
         };
-        row.slot(slot).count += value - before;
+        row.count_in(slot, value - before);
         row.keep_exemplars(common, window);
     }
 
-    fn histogram(&mut self, common: &Common, summary: Summary, counted: BucketCounts, is_delta: bool) {
+    fn histogram(&mut self, common: &Common, (counted, ends): (BucketCounts, Ends), is_delta: bool) {
         let is_error = common.attribute(ERROR_TYPE).is_some_and(|error| !error.is_empty());
         let window = self.table.window;
-        let placed = self.place(common, Seen::Histogram(counted.clone()));
-        let Some(Placed { row, slot, last, .. }) = placed else { return };
+        let seen = Seen::Histogram(counted.clone(), ends);
+        let placed = self.place(common, seen, Told { is_delta, only_grows: true });
+        let Some(Placed { row, held, slot, last, .. }) = placed else { return };
         let since = match &last {
-            Some(Last { start, seen: Seen::Histogram(before), .. })
+            Some(Last { start, seen: Seen::Histogram(before, ends_before), .. })
                 if !is_delta && *start == common.start() =>
             {
-                counted.since(before)
+                counted.since(before).map(|new| (new, ends.since(ends_before)))
             }
             _ => None,
         };
-        let new = since.as_ref().unwrap_or(&counted).buckets();
-        let of_slot = row.slot(slot);
-        of_slot.count += new.count() as f64;
-        of_slot.buckets.add(&new);
-        row.buckets.add(&new);
-        row.errors = row.errors.saturating_add(if is_error { new.count() } else { 0 });
-        // The least and the greatest value of a cumulative point may have come before the window.
-        match summary.range() {
-            Some(range) if is_delta || !window.is_cut(common.start()) => row.widen(range),
-            Some((least, _)) => row.may_have_zeros |= least == 0.0,
-            None => {}
-        }
+        let (new, ends) = since.unwrap_or((counted, ends));
+        *held += row.take(slot, &new.buckets(), &ends, is_error);
         row.keep_exemplars(common, window);
     }
 
     /// The place of a point with a number, if that is finite.
-    fn number(&mut self, common: &Common, value: f64) -> Option<Placed<'_>> {
+    fn number(&mut self, common: &Common, value: f64, told: Told) -> Option<Placed<'_>> {
         if !value.is_finite() {
-            self.table.left_out.not_finite += 1;
+            self.table.left_out.add(Why::NotFinite);
             return None;
         }
-        self.place(common, Seen::Number(value))
+        self.place(common, Seen::Number(value), told)
     }
 
     /// The place of a point, if it is in the window and there is room for it. One before it is remembered.
-    fn place(&mut self, common: &Common, seen: Seen) -> Option<Placed<'_>> {
+    fn place(&mut self, common: &Common, seen: Seen, told: Told) -> Option<Placed<'_>> {
         let place = self.table.window.place(common.time());
         if place == Place::After {
             return None;
         }
         let (series, name) = (self.series(common), self.name(common));
         let table = &mut *self.table;
-        let is_beyond = table.series.len() >= MAX_SERIES && !table.series.contains_key(&series)
-            || table.rows.len() >= MAX_ROWS && !table.rows.contains_key(&name);
-        if is_beyond {
-            table.left_out.beyond += 1;
+        let before = table.series.get(&series);
+        let width = before.map_or(0, |last| last.seen.width());
+        let is_beyond = table.series.len() >= MAX_SERIES && before.is_none()
+            || table.rows.len() >= MAX_ROWS && !table.rows.contains_key(&name)
+            || table.held >= MAX_BUCKETS && seen.width() > 0;
+        let refused = before.and_then(|last| last.refuses(common, &seen, told));
+        if let Some(why) = is_beyond.then_some(Why::Beyond).or(refused) {
+            table.left_out.add(why);
             return None;
         }
-        let start = common.start();
+        table.held = table.held + seen.width() - width;
+        let (start, time, is_delta) = (common.start(), common.time(), told.is_delta);
         if place == Place::Before {
-            table.series.insert(series, Last { start, instant: None, seen });
+            table.series.insert(series, Last { start, time, is_delta, instant: None, seen });
             return None;
         }
-        let (instant, slot) = table.timeline.place(self.process, common.time());
-        let last = table.series.insert(series, Last { start, instant: Some(instant), seen });
+        let (instant, slot) = table.timeline.place(self.process, time);
+        let last = table.series.insert(series, Last { start, time, is_delta, instant: Some(instant), seen });
         let row = table.rows.entry(name).or_default();
         row.series += u64::from(last.as_ref().is_none_or(|last| last.instant.is_none()));
-        Some(Placed { row, instant, slot, last })
+        Some(Placed { row, held: &mut table.held, instant, slot, last })
     }
 
     /// The last point of a point's series.
@@ -246,7 +290,8 @@ impl Of<'_> {
     fn series(&self, common: &Common) -> u64 {
         let mut hash = FxHasher::default();
         hash.write_u64(self.process);
-        for part in [self.scope, &*self.metric.name, &*self.metric.unit, &*common.key()] {
+        let (scope, version) = (self.scope.name(), self.scope.version());
+        for part in [scope, version, &*self.metric.name, &*self.metric.unit, &*common.key()] {
             hash.write(part.as_bytes());
             hash.write_u8(0xff);
         }
@@ -270,7 +315,7 @@ impl Of<'_> {
             by: asked.chain(states).collect(),
             kind: self.kind,
             unit: self.metric.unit.clone(),
-            scope: self.scope.to_owned(),
+            scope: self.scope.name().to_owned(),
         }
     }
 }

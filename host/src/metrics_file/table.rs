@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::buckets::Bound;
 use super::row::{Kind, Name, Row};
 use super::timeline::Timeline;
 use super::{Found, Wanted};
@@ -218,17 +219,18 @@ impl Page<'_> {
         value.map_or_else(|| "-".to_owned(), |value| measured(value, &unit))
     }
 
-    /// A quantile; of one that is only known to be below something, that.
+    /// A quantile; of one that is only known to be below or above something, that.
     fn quantile(&self, share: f64, name: &Name, row: &Row) -> String {
         match row.bound(share) {
-            Some(bound) => format!("<{}", self.measured(Some(bound), name)),
+            Some(Bound::Below(bound)) => format!("<{}", self.measured(Some(bound), name)),
+            Some(Bound::Above(bound)) => format!(">{}", self.measured(Some(bound), name)),
             None => self.measured(row.quantile(share), name),
         }
     }
 
     /// What stands in a column.
     fn cell(&self, head: &str, name: &Name, row: &Row) -> String {
-        let range = || row.range(name.kind).unzip();
+        let range = || row.range(name.kind);
         match head {
             "count" => number(row.count()),
             "total" => self.measured(Some(row.count()), name),

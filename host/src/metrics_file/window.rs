@@ -31,11 +31,7 @@ impl Default for Window {
 impl Window {
     /// Between these instants of a file whose first series begins at `origin`.
     pub fn between((from, to): (Instant, Instant), origin: u64) -> Self {
-        let instant = |instant| match instant {
-            Instant::At(at) => at,
-            Instant::After(after) => origin.saturating_add(after),
-        };
-        Self { from: instant(from), to: instant(to) }
+        Self { from: from.of(origin), to: to.of(origin) }
     }
 
     /// Where a point of this time lies. One whose time is not known is in a window that has all.
@@ -45,11 +41,6 @@ impl Window {
             _ if time <= self.from && self.from > 0 => Place::Before,
             _ => Place::Within,
         }
-    }
-
-    /// Whether a series that began then has points before the window, or may have.
-    pub const fn is_cut(self, start: u64) -> bool {
-        start < self.from
     }
 }
 
@@ -65,7 +56,9 @@ impl Origin {
         let scopes = resources.iter().flat_map(|resource| &resource.scope_metrics);
         for point in scopes.flat_map(|scope| &scope.metrics).flat_map(|metric| metric.points()) {
             let earlier = |known: Option<u64>, at: u64| Some(known.map_or(at, |known| known.min(at)));
-            self.first = earlier(self.first, point.time());
+            if point.time() > 0 {
+                self.first = earlier(self.first, point.time());
+            }
             if (1..=point.time()).contains(&point.start()) {
                 self.start = earlier(self.start, point.start());
             }

@@ -1,6 +1,8 @@
 //! `simhost metrics`: the metrics of a file, by the real program.
 
 mod between;
+mod ends;
+mod odd;
 mod rows;
 
 use std::fs::File;

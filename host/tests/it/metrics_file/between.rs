@@ -66,5 +66,48 @@ fn an_interval_without_a_collection_is_refused_with_where_they_are() {
     assert!(told.contains("its collections are from 1m to 4m after its start"), "{told}");
     let turned = metrics(&path, &["--between", "3m", "1m"]);
     assert_eq!(turned.code, Some(2));
-    assert!(turned.stderr.contains("write the earlier end first: --between 1m 2m"), "{}", turned.stderr);
+    assert!(turned.stderr.contains("write the earlier end first: --between 1m 3m"), "{}", turned.stderr);
+}
+
+#[test]
+fn an_interval_of_no_length_or_of_other_units_is_refused_with_its_ends() {
+    let (_folder, path) = file("metrics.jsonl", records(PLAIN));
+    let refused = |from: &str, to: &str| {
+        let found = metrics(&path, &["--between", from, to]);
+        assert_eq!((found.code, &*found.stdout), (Some(2), ""), "{from} {to}");
+        found.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let equal = refused("60s", "1m");
+    assert!(
+        equal.contains("nothing is in the interval --between 1m 1m: its end is not after its start"),
+        "{equal}"
+    );
+    assert!(equal.contains("write a later end, such as --between 1m 1m01s"), "{equal}");
+    // An instant is before a time, or not, once the file has told its start.
+    let mixed = refused("3m", "2026-01-01T00:02:00Z");
+    assert!(
+        mixed.contains("--between 3m 2026-01-01T00:02:00.000Z: its end is not after its start"),
+        "{mixed}"
+    );
+    assert!(
+        mixed.contains(
+            "its first series begins at 2026-01-01T00:00:00.000Z, so the interval is from 2026-01-01T00:03:00.000Z \
+             to 2026-01-01T00:02:00.000Z: write an earlier start or a later end"
+        ),
+        "{mixed}"
+    );
+    let mixed = metrics(&path, &["--between", "2026-01-01T00:01:00Z", "3m"]);
+    assert!(mixed.success().contains("collected 2 times in 2m"), "{}", mixed.stdout);
+    for (from, said) in [
+        ("-1m", "invalid value '-1m' for '--between <A> <B>': a length of time cannot be negative"),
+        ("100000h", "\"100000h\" is absurd"),
+        ("1x", "\"1x\" is not a length of time"),
+        ("1969-01-01T00:00:00Z", "write an instant from 1970 to 2554, with its distance from UTC"),
+        ("2026-01-01", "write an instant such as 2026-01-01T00:02:00Z, or a time such as 2m"),
+    ] {
+        let told = refused(from, "2m");
+        assert!(told.contains(said), "{from}: {told}");
+    }
+    let beyond = refused("5m", "6m");
+    assert!(beyond.contains("from 1m to 4m after its start, 2026-01-01T00:00:00.000Z"), "{beyond}");
 }

@@ -10,7 +10,7 @@ use crate::support::{METRICS, Topology, finish};
 const CUMULATIVE: u32 = 2;
 
 /// A file with a line for each of these metrics of one service: its scope, and the metric.
-fn file(metrics: &[(&str, Value)]) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn file(metrics: &[(&str, Value)]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foreign.jsonl");
     let line = |(scope, metric): &(&str, Value)| {
@@ -24,7 +24,7 @@ fn file(metrics: &[(&str, Value)]) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// A point at this time after the start, with one attribute if it has a name.
-fn point(after: u64, attribute: (&str, &str), value: Value) -> Value {
+pub(super) fn point(after: u64, attribute: (&str, &str), value: Value) -> Value {
     let mut point =
         json!({ "startTimeUnixNano": START.to_string(), "timeUnixNano": (START + after).to_string() });
     if !attribute.0.is_empty() {
@@ -36,20 +36,20 @@ fn point(after: u64, attribute: (&str, &str), value: Value) -> Value {
     point
 }
 
-const NONE: (&str, &str) = ("", "");
+pub(super) const NONE: (&str, &str) = ("", "");
 
-fn gauge(name: &str, unit: &str, points: Vec<Value>) -> Value {
+pub(super) fn gauge(name: &str, unit: &str, points: Vec<Value>) -> Value {
     json!({ "name": name, "unit": unit, "gauge": { "dataPoints": points } })
 }
 
-fn sum(name: &str, is_monotonic: bool, points: Vec<Value>) -> Value {
+pub(super) fn sum(name: &str, is_monotonic: bool, points: Vec<Value>) -> Value {
     let data = json!({
         "dataPoints": points, "isMonotonic": is_monotonic, "aggregationTemporality": CUMULATIVE,
     });
     json!({ "name": name, "unit": "", "sum": data })
 }
 
-fn histogram(name: &str, points: Vec<Value>) -> Value {
+pub(super) fn histogram(name: &str, points: Vec<Value>) -> Value {
     let data = json!({ "dataPoints": points, "aggregationTemporality": CUMULATIVE });
     json!({ "name": name, "unit": "s", "histogram": data })
 }
