@@ -93,6 +93,8 @@ pub struct Series {
     pub failed: u64,
     /// Their times without those of their children: nanoseconds.
     pub own: u128,
+    /// Further ones, which ended after their trace was settled.
+    pub late: u64,
 }
 
 impl Gather {
@@ -131,6 +133,7 @@ impl Gather {
             known.spans += 1;
             known.lasted = known.lasted.max(piece.end.saturating_sub(known.start));
             self.run.late += 1;
+            self.run.series[series as usize].late += 1;
             return;
         }
         let held = self.held.entry(id).or_insert_with(|| {
@@ -265,7 +268,14 @@ impl Names {
         known.series.entry(name.into()).or_default().push((callee.map(Arc::from), index));
         known.count += 1;
         let name = callee.map_or_else(|| name.into(), |callee| format!("{name} to {callee}").into());
-        series.push(Series { service: Arc::clone(&resource.service), name, count: 0, failed: 0, own: 0 });
+        series.push(Series {
+            service: Arc::clone(&resource.service),
+            name,
+            count: 0,
+            failed: 0,
+            own: 0,
+            late: 0,
+        });
         index
     }
 

@@ -34,7 +34,7 @@ pub struct Traces {
     /// Of those, the ones that fail after the change and did not before, and the other way round.
     pub newly_failed: u64,
     pub newly_succeeded: u64,
-    /// Traces of requests that one of the runs did not have.
+    /// Traces that one of the runs did not have: of requests, of runs of jobs and of messages.
     pub only_before: u64,
     pub only_after: u64,
     /// Traces of either run that were too many to be matched.

@@ -34,7 +34,10 @@ pub struct Shift<T> {
 /// The spans of one service that have one name and, of calls, one callee.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Spans {
+    /// Those whose own time is known.
     pub count: u64,
+    /// Further ones, which ended so late that their own time is not counted.
+    pub late: u64,
     /// Of these, the ones whose status is an error.
     pub errors: u64,
     /// Their own time, that without their children, added up.
@@ -109,8 +112,13 @@ impl Shift<Numbers> {
 impl Shift<Spans> {
     /// Whether there are as many, with as much time of their own.
     pub fn is_changed(&self) -> bool {
-        let own = |spans: &Option<Spans>| spans.as_ref().map(|spans| (spans.count, spans.own_ns));
+        let own = |spans: &Option<Spans>| spans.as_ref().map(|spans| (spans.count, spans.late, spans.own_ns));
         own(&self.before) != own(&self.after)
+    }
+
+    /// Whether there are some in a run whose own time is not known of any.
+    pub fn is_untold(&self) -> bool {
+        [&self.before, &self.after].into_iter().flatten().any(|spans| spans.count == 0 && spans.late > 0)
     }
 
     /// By how much their own time grew, for each trace of a run.
@@ -173,6 +181,7 @@ pub fn spans(before: &Gathered, after: &Gathered) -> Vec<Shift<Spans>> {
         let row = |series: &Series| {
             let spans = Spans {
                 count: series.count,
+                late: series.late,
                 errors: series.failed,
                 own_ns: shared(series.own, 1),
                 own_mean_ns: shared(series.own, u128::from(series.count)),

@@ -14,6 +14,9 @@ use super::shift::{Shift, Spans};
 use super::table::{Table, arrow, by, signed, two_lines};
 use super::{Difference, Side, behind};
 
+/// Kinds of span that ended too late, and are named.
+const NAMED: usize = 3;
+
 impl Difference {
     /// All of it, with the trace drawn in this style. Its colours are the only escapes in it.
     pub fn text(&self, style: Style) -> String {
@@ -28,7 +31,7 @@ impl Difference {
     fn words(&self, style: Style) -> String {
         let mut text = String::new();
         self.headline(&mut text);
-        self.traces.text(&mut text);
+        self.traces.text(&mut text, &self.spans);
         self.about(&mut text, style);
         let mut text = wrap(&text, style.columns());
         if !self.differs {
@@ -83,7 +86,7 @@ impl Difference {
 }
 
 impl Traces {
-    fn text(&self, text: &mut String) {
+    fn text(&self, text: &mut String, spans: &[Shift<Spans>]) {
         let Self { matched, identical, differing, .. } = *self;
         let verdict = match matched {
             0 => "The runs have no trace in common.".to_owned(),
@@ -103,20 +106,33 @@ impl Traces {
         way(text, &self.faster, "faster");
         way(text, &self.longer, "take as long, with a last span that ends later");
         way(text, &self.shorter, "take as long, with a last span that ends earlier");
+        // Requests begin traces, and so do runs of jobs and messages.
         let counts = [
             (self.newly_failed, "fail after the change and did not before"),
             (self.newly_succeeded, "failed before the change and no longer do"),
             (self.moved, "of the identical ones begin at another time"),
-            (self.only_before, "more were only before the change: their requests are not made after it"),
-            (self.only_after, "more are only after the change: their requests were not made before it"),
+            (self.only_before, "more in the run before the change alone: nothing begins them after it"),
+            (self.only_after, "more in the run after the change alone: nothing began them before it"),
             (self.unmatched, "more were too many to be matched"),
         ];
         for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
             writeln!(text, "  {} {what}", count(number)).expect(INFALLIBLE);
         }
         if self.late_spans > 0 {
-            let spans = counted(self.late_spans, "span");
-            writeln!(text, "  {spans} ended too late for their own time to be counted").expect(INFALLIBLE);
+            let late = counted(self.late_spans, "span");
+            let untold: Vec<_> = spans.iter().filter(|shift| shift.is_untold()).map(who).collect();
+            let named = match &untold[..] {
+                [] => String::new(),
+                [names @ ..] if names.len() <= NAMED => {
+                    format!(", among them all of a run: {}", names.join(", "))
+                }
+                [names @ ..] => {
+                    let (more, names) = (names.len() - NAMED, names[..NAMED].join(", "));
+                    format!(", among them all of a run: {names} and {} more", counted(more as u64, "kind"))
+                }
+            };
+            writeln!(text, "  {late} ended too late for their own time to be counted{named}")
+                .expect(INFALLIBLE);
         }
     }
 }
@@ -232,11 +248,12 @@ fn failed_calls(text: &mut String, shifts: &[Shift<Numbers>], style: Style) {
 }
 
 fn own_times(text: &mut String, shifts: &[Shift<Spans>], style: Style) {
-    let whole: u128 = shifts.iter().map(|shift| shift.per_trace().unsigned_abs()).sum();
+    // Of what ended too late in a run there is nothing to compare.
+    let told = || shifts.iter().filter(|shift| !shift.is_untold());
+    let whole: u128 = told().map(|shift| shift.per_trace().unsigned_abs()).sum();
     // That there are more or fewer of them, the routes say already.
-    let (changed, same): (Vec<_>, Vec<_>) = shifts
-        .iter()
-        .partition(|shift| shift.per_trace() != 0 || shift.before.is_none() || shift.after.is_none());
+    let (changed, same): (Vec<_>, Vec<_>) =
+        told().partition(|shift| shift.per_trace() != 0 || shift.before.is_none() || shift.after.is_none());
     let mut table = Table::new(["own time of", "count", "each", "per trace", "share"]);
     let none = Spans::default();
     for shift in &changed {

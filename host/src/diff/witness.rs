@@ -68,7 +68,7 @@ impl Gathered {
             let service = Arc::clone(&root.service);
             let at = *waits.entry(Arc::clone(&service)).or_insert_with(|| {
                 let name = WAIT.into();
-                self.series.push(Series { service, name, count: 0, failed: 0, own: 0 });
+                self.series.push(Series { service, name, count: 0, failed: 0, own: 0, late: 0 });
                 self.series.len() - 1
             });
             let series = &mut self.series[at];

@@ -141,3 +141,88 @@ fn without_topics_jobs_databases_and_caches_nothing_is_said_of_them() {
         assert!(difference.get(kind).is_none(), "{kind}");
     }
 }
+
+/// Traces begin with runs of jobs too, and no request is made.
+#[test]
+fn traces_that_one_run_has_alone_are_counted_as_traces() {
+    let topology = Topology::new("nightly", JOBS);
+    std::fs::write(topology.beside("seldom.toml"), JOBS.replace("every = \"1s\"", "every = \"2s\""))
+        .expect("a file");
+    let found = diff(&topology, &["seldom.toml", "--for", "20s"]);
+    let said = "\n  10 more in the run before the change alone: nothing begins them after it\n";
+    assert!(found.success().contains(said) && found.stdout.contains("0 requests"), "{}", found.stdout);
+}
+
+/// Mails take longer than a trace is held after its request.
+const LATE: &str = r#"
+[topology]
+name = "late"
+[ingress]
+to = "shop"
+[services.shop]
+guest = "service"
+config.place = { route = "GET /", work = "1ms", publish = "events" }
+[services.mail]
+guest = "service"
+config.send = { topic = "events", work = "70s" }
+[limits]
+request-time = "10m"
+[topics.events]
+[[subscriptions]]
+topic = "events"
+service = "mail"
+[[load]]
+name = "clients"
+to = "shop"
+request = { path = "/" }
+arrivals = { constant = "6/m" }
+[[faults]]
+name = "slow"
+kind = "latency"
+delay = "100ms"
+target = { service = "shop" }
+enabled = false
+"#;
+
+#[test]
+fn a_kind_of_span_that_ends_too_late_is_named_and_not_compared() {
+    let topology = Topology::new("late", LATE);
+    let flags = ["--with", "slow", "--for", "30s"];
+    let difference = json(&topology, &flags);
+    let mails = row(&difference["spans"], "mail", Some("process events"));
+    for side in ["before", "after"] {
+        assert_eq!((number(&mails[side]["count"]), number(&mails[side]["own_ns"])), (0, 0), "{mails:#}");
+        assert!(number(&mails[side]["late"]) > 0, "{mails:#}");
+    }
+    let late = ["before", "after"].map(|side| number(&mails[side]["late"]));
+    assert_eq!(number(&difference["traces"]["late_spans"]), late[0] + late[1]);
+    let found = diff(&topology, &flags);
+    let said = found.success().split_whitespace().collect::<Vec<_>>().join(" ");
+    let named =
+        "spans ended too late for their own time to be counted, among them all of a run: mail process events";
+    assert!(said.contains(named), "{}", found.stdout);
+    // It is none of those that are the same.
+    assert!(said.contains(" 1 kind of span unchanged"), "{}", found.stdout);
+}
+
+/// Mails lead to mails, without end.
+#[test]
+fn a_run_that_fails_is_named_by_its_side_of_the_change() {
+    let flat = LATE.replace("70s", "1h").replace("request-time = \"10m\"", "request-time = \"2h\"");
+    let ring = flat.replace("work = \"1h\"", "work = \"1h\", publish = \"events\"");
+    assert_ne!(flat, ring);
+    let topology = Topology::new("flat", flat);
+    std::fs::write(topology.beside("ring.toml"), &ring).expect("a file");
+    let turned = Topology::new("ring", ring);
+    std::fs::copy(topology.path(), turned.beside("flat.toml")).expect("a file");
+    for (topology, other, run) in [
+        (&topology, "ring.toml", "the run after the change"),
+        (&turned, "flat.toml", "the run before the change"),
+    ] {
+        let finished = diff(topology, &[other, "--for", "30s", "--exit-code"]);
+        assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{finished:?}");
+        let said = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("error: {run}: 25h after the last request messages")), "{said}");
+        assert!(said.contains("help: let a consumer send fewer messages than it takes"), "{said}");
+    }
+}
