@@ -5,6 +5,10 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+mod temporary;
+
+pub use temporary::{Temporary, end_program};
+
 /// What a folder is called.
 pub const FOLDER: &str = "a folder";
 
@@ -89,7 +93,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = std::fs::read_link(path).map(|to| path.parent().unwrap_or(Path::new("")).join(to));
     let path = &std::fs::canonicalize(path).or(target).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = match as_new_as(there.as_ref()).tempfile_in(folder) {
+    let mut beside = match Temporary::make(|| as_new_as(there.as_ref()).tempfile_in(folder)) {
         // Who may write a file need not be allowed to write its folder.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && there.is_some() => {
             return create(path)?.write_all(bytes);
@@ -97,7 +101,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         beside => beside.map_err(without_its_name)?,
     };
     beside.write_all(bytes).and_then(|()| beside.as_file().sync_all()).map_err(without_its_name)?;
-    beside.persist(path).map(drop).map_err(|failed| without_its_name(failed.error))
+    beside.settle(|beside| beside.persist(path)).map(drop).map_err(|failed| without_its_name(failed.error))
 }
 
 /// A file beside another, which will be as open to others as that one is, or as any new one.
@@ -158,6 +162,7 @@ pub fn can_create(path: &Path) -> io::Result<()> {
             _ => Ok(()),
         },
         Err(_) => {
+            let _held = temporary::hold();
             drop(File::options().write(true).create_new(true).open(path)?);
             std::fs::remove_file(path)
         }

@@ -182,6 +182,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "model",
             "error",
+            "files",
             "clock",
             "rng",
             "topology",

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
+use crate::files::Temporary;
 
 use super::{BenchError, Effort, ORDERS, Row, at_least, at_most, client, orders_without_sleeps};
 
@@ -55,13 +56,14 @@ fn spawn(
     receiver: Option<SocketAddr>,
 ) -> Result<(Child, SocketAddr), BenchError> {
     // On standard input there is no file to name, so it lies in a file of its own.
-    let file = std::env::temp_dir().join(format!("simhost-bench-{}.toml", std::process::id()));
-    std::fs::File::create(&file)?.write_all(topology.as_bytes())?;
+    let named = || tempfile::Builder::new().prefix("simhost-bench-").suffix(".toml").tempfile();
+    let mut file = Temporary::make(named)?;
+    file.write_all(topology.as_bytes())?;
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["run", "--listen", "127.0.0.1:0", "--json", "--for"])
         .arg(format!("{}ms", time.as_millis()))
-        .arg(&file)
+        .arg(file.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -71,7 +73,7 @@ fn spawn(
     }
     let mut child = command.spawn()?;
     let address = child.stderr.take().and_then(|stderr| listening(&mut BufReader::new(stderr)));
-    std::fs::remove_file(&file).ok();
+    drop(file);
     match address {
         Some(address) => Ok((child, address)),
         None => {

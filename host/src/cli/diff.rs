@@ -142,7 +142,7 @@ fn say_broken(Broken { run, error }: Broken) -> ExitCode {
 /// Two runs that were stopped somewhere cannot be compared.
 fn tell_or_quit(event: RunEvent) {
     match event {
-        RunEvent::Draining => std::process::exit(INTERRUPTED),
+        RunEvent::Draining => crate::files::end_program(INTERRUPTED),
         // Each of the runs says so, and none of them is what was asked for.
         RunEvent::Simulated { .. } => {}
         event => tell(event),

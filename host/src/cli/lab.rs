@@ -193,7 +193,7 @@ fn quiet() -> Told {
 /// A check that was stopped has no result.
 fn tell_or_quit(event: RunEvent) {
     match event {
-        RunEvent::Draining => std::process::exit(INTERRUPTED),
+        RunEvent::Draining => crate::files::end_program(INTERRUPTED),
         RunEvent::Compiling { .. } => tell(event),
         _ => {}
     }

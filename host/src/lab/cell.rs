@@ -165,10 +165,9 @@ impl World {
     /// The files are wrong, or the run does not come to its end.
     pub fn observe(&self, seed: u64) -> Result<(Ran, Vec<Value>), Trouble> {
         let cell = Cell { seed, faults: None, spans: true, every_trace: false };
-        let failed =
-            |error: std::io::Error| Trouble::Failed(files::cannot("write to", &std::env::temp_dir(), &error));
-        let truth = tempfile::Builder::new().prefix("simhost-lab-").tempdir().map_err(failed)?;
+        let truth = files::folder_for_a_while().map_err(Trouble::Failed)?;
         let file = truth.path().join("truth.jsonl");
+        let failed = |error: std::io::Error| Trouble::Failed(files::cannot("read", &file, &error));
         let mut options = self.options(cell);
         options.destinations.truth = Some(file.clone());
         options.no_counterfactual = true;

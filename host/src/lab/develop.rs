@@ -242,9 +242,7 @@ impl Trial<'_> {
     /// Judges files as if a student had them. What they do not answer is answered right.
     fn judge(&mut self, tree: &Tree, answered: bool, seeds: usize) -> Result<Verdict, Refused> {
         let refused = |problem: Problem| Refused::new(None, vec![problem]);
-        let home = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
-        let home =
-            home.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
+        let home = files::folder_for_a_while().map_err(refused)?;
         let folder = home.path().join("submission");
         files::make_folder(&folder, tree).map_err(refused)?;
         let bench = Bench::new(self.lab, self.salt, &folder, self.told)?.sharing(&self.starts);

@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Problem, quote};
-use crate::files::{self, Unreadable};
+use crate::files::{self, Temporary, Unreadable};
 
 /// Bytes of a file of a lab, or of a submission.
 pub const FILE_AT_MOST: u64 = 4 << 20;
@@ -161,17 +161,32 @@ pub fn make_folder(folder: &Path, tree: &Tree) -> Result<(), Problem> {
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| cannot("make", parent, &error))?;
     // Beside the folder, so that renaming it is enough.
-    let made = tempfile::Builder::new().prefix(".simhost-lab-").tempdir_in(parent);
+    let made = Temporary::make(|| beside().tempdir_in(parent));
     let made = made.map_err(|error| cannot("make a folder in", parent, &error))?;
     for (path, bytes) in tree {
         write_new(&made.path().join(path), bytes)
             .map_err(|error| cannot("write", &folder.join(path), &error))?;
     }
     open_to_others(made.path(), 0o755).map_err(|error| cannot("make", folder, &error))?;
-    fs::rename(made.path(), folder).map_err(|error| cannot("make", folder, &error))?;
-    // It has another name now: there is nothing left to remove.
-    let _: PathBuf = made.keep();
-    Ok(())
+    // Once it has another name, there is nothing left to remove.
+    let renamed = made.settle(|made| fs::rename(made.path(), folder).map(|()| drop(made.keep())));
+    renamed.map_err(|error| cannot("make", folder, &error))
+}
+
+/// How files and folders are made that get their lasting names when they are whole.
+fn beside() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".simhost-lab-");
+    builder
+}
+
+/// A folder for a while, where this machine has those.
+///
+/// # Errors
+/// The system refuses it.
+pub fn folder_for_a_while() -> Result<Temporary<tempfile::TempDir>, Problem> {
+    Temporary::make(|| tempfile::Builder::new().prefix("simhost-lab-").tempdir())
+        .map_err(|error| cannot("make a folder in", &std::env::temp_dir(), &error))
 }
 
 /// What is temporary is for its owner alone; this is to be as any other file or folder.
@@ -207,11 +222,11 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::Builder::new().prefix(".simhost-lab-").tempfile_in(folder)?;
+        let mut file = Temporary::make(|| beside().tempfile_in(folder))?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         open_to_others(file.path(), 0o644)?;
-        file.persist(path).map(drop).map_err(|failed| failed.error)
+        file.settle(|file| file.persist(path)).map(drop).map_err(|failed| failed.error)
     };
     write().map_err(|error| cannot("write", path, &error))
 }
@@ -231,7 +246,7 @@ pub fn replace(folder: &Path, tree: &Tree, also: &[&str]) -> Result<Option<Strin
         return Ok(None);
     }
     let unchanged = |problem: Problem| problem.and_help("no file of yours was changed");
-    let beside = tempfile::Builder::new().prefix(".simhost-lab-").tempdir_in(folder);
+    let beside = Temporary::make(|| beside().tempdir_in(folder));
     let beside = beside.map_err(|error| unchanged(cannot("make a folder in", folder, &error)))?;
     for (path, bytes) in &new {
         write_new(&beside.path().join(path), bytes)

@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::clock::{self, Stopwatch};
 use crate::error::printable;
 
+use super::files;
 use super::submissions::{Handed, Submission, is_archive};
 
 /// Bytes of what a check may print.
@@ -146,7 +147,10 @@ impl Grading {
     /// The result of a check in a process of its own.
     fn check(&self, folder: &Path, salt: &str) -> Result<Value, Outcome> {
         let not_graded = |why: String| Outcome::NotGraded(why);
+        // A check that is ended removes nothing itself.
+        let home = files::folder_for_a_while().map_err(|problem| not_graded(problem.message))?;
         let mut child = Command::new(&self.program)
+            .env("TMPDIR", home.path())
             .args(["lab", "check", "--graded", "--format", "json", "--lab", &self.lab])
             .args(["--seeds", &self.seeds.to_string(), "--salt", salt, "--while-stdin-is-open"])
             .arg("--")

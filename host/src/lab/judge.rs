@@ -9,6 +9,7 @@ use std::thread;
 use crate::clock;
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, list, quote};
+use crate::files::Temporary;
 
 use super::answers;
 use super::catalogue::Lab;
@@ -42,7 +43,7 @@ pub struct Bench<'a> {
     starts: Arc<Starts>,
     told: Told,
     /// Where the files of the starter lie.
-    _stage: tempfile::TempDir,
+    _stage: Temporary<tempfile::TempDir>,
 }
 
 /// Runs of the starter that were made already, by their seeds and faults: every submission is compared with
@@ -348,11 +349,9 @@ fn topology_of<'a>(lab: &'a Lab, salt: &str) -> &'a str {
 }
 
 /// The lab's own topology, in a folder with its files.
-fn stage(lab: &Lab, salt: &str, told: &Told) -> Result<(tempfile::TempDir, World), Refused> {
+fn stage(lab: &Lab, salt: &str, told: &Told) -> Result<(Temporary<tempfile::TempDir>, World), Refused> {
     let refused = |problem| Refused::new(None, vec![problem]);
-    let stage = tempfile::Builder::new().prefix("simhost-lab-").tempdir();
-    let stage =
-        stage.map_err(|error| refused(files::cannot("make a folder in", &std::env::temp_dir(), &error)))?;
+    let stage = files::folder_for_a_while().map_err(refused)?;
     let run = &lab.manifest.run;
     let mut tree = lab.starter();
     if run.hidden {

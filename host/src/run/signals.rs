@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::files;
 
 /// What a shell says of a process that ctrl-c has ended: 128 + SIGINT.
 pub const INTERRUPTED: i32 = 130;
@@ -106,7 +107,7 @@ fn run() -> MutexGuard<'static, Option<Run>> {
 fn obey() -> Option<Duration> {
     match &*run() {
         Some(run) if !run.stop.send_replace(true) => Some(run.at_most),
-        _ => std::process::exit(INTERRUPTED),
+        _ => files::end_program(INTERRUPTED),
     }
 }
 
@@ -132,7 +133,7 @@ async fn quit_after(at_most: Duration) {
         format!("error: the run is not over {took} after it was told to stop: {why}\n  help: {help}\n");
     thread::spawn(move || std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    std::process::exit(INTERRUPTED);
+    files::end_program(INTERRUPTED);
 }
 
 #[cfg(unix)]

@@ -313,7 +313,7 @@ impl Show {
 fn end_with_stdin() {
     thread::spawn(|| {
         io::copy(&mut io::stdin(), &mut io::sink()).ok();
-        std::process::exit(INTERRUPTED);
+        crate::files::end_program(INTERRUPTED);
     });
 }
 
@@ -333,7 +333,7 @@ fn end_in_time(and: impl FnOnce(Option<&str>) + Send + 'static) -> mpsc::Sender<
                 }
             };
             complain("error", &what, Some(help));
-            std::process::exit(i32::from(if is_starved { UNJUDGED } else { REFUSED }));
+            crate::files::end_program(i32::from(if is_starved { UNJUDGED } else { REFUSED }));
         }
     });
     watched

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use tempfile::TempPath;
 
 use crate::clock;
 use crate::error::{Problem, Refused, wrap};
+use crate::files::Temporary;
 use crate::lab::catalogue::{self, Lab};
 use crate::lab::changes::changes;
 use crate::lab::manifest::Kind;
@@ -224,12 +226,13 @@ impl Record {
             }
         }
         // Under another name until it is whole.
-        let part = folder.join(format!(".{TELEMETRY}.part"));
-        let style = Style { width: REPORT_WIDTH, ..Style::default() };
-        let recorded = judge::record(&lab, &state.salt, &part, TELEMETRY, style, &quiet());
-        let report = recorded.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
+        let part = || TempPath::try_from_path(folder.join(format!(".{TELEMETRY}.part")));
         let cannot = |error| refused(files::cannot("write", &folder.join(TELEMETRY), &error));
-        std::fs::rename(&part, folder.join(TELEMETRY)).map_err(cannot)?;
+        let part = Temporary::make(part).map_err(cannot)?;
+        let style = Style { width: REPORT_WIDTH, ..Style::default() };
+        let report = judge::record(&lab, &state.salt, &part, TELEMETRY, style, &quiet())?;
+        let whole = part.settle(|part| part.persist(folder.join(TELEMETRY)));
+        whole.map_err(|failed| cannot(failed.error))?;
         let mut text = format!("wrote {TELEMETRY} (traces, metrics, logs)");
         if has_report {
             files::write_whole(&folder.join(REPORT), report.as_bytes()).map_err(refused)?;

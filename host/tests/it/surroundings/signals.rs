@@ -3,11 +3,12 @@
 //! is not does nothing to the first process of a container.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::component::{component, module};
 use crate::support::server::Server;
-use crate::support::{PATIENCE, Topology, interrupt, said, simhost};
+use crate::support::{PATIENCE, Topology, finish, interrupt, said, simhost};
 
 fn signal(process: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
@@ -71,6 +72,38 @@ fn a_signal_ends_a_comparison_and_a_measurement() {
         when_caught(&child);
         signal(&child, "-TERM");
         assert_eq!(code(child), Some(130), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind_that_a_lab_has_for_a_while() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (lab, temporary) = (home.path().join("lab"), home.path().join("temporary"));
+    let entries = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    };
+    finish(simhost().args(["lab", "start", "1", "--into"]).arg(&lab)).success();
+    std::fs::create_dir(&temporary).expect("a folder");
+    for (command, name) in [("check", "-INT"), ("check", "-TERM"), ("record", "-INT"), ("record", "-TERM")] {
+        let mut lab_command = simhost();
+        lab_command.args(["lab", command]).arg(&lab).env("TMPDIR", &temporary);
+        let child = lab_command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        while entries(&temporary).is_empty() {
+            assert!(child.try_wait().expect("a child").is_none(), "{command} has ended");
+            std::thread::yield_now();
+        }
+        signal(&child, name);
+        let code = code(child);
+        // A recording that is made by then is whole.
+        assert!(code == Some(130) || command == "record" && code == Some(0), "{command}: {code:?}");
+        assert_eq!(entries(&temporary), [""; 0], "{command} {name}");
+        let kept = entries(&lab).into_iter().filter(|entry| entry.starts_with('.'));
+        assert_eq!(kept.collect::<Vec<_>>(), [".simhost-lab.json"], "{command} {name}");
+        for made in ["telemetry.jsonl", "report.txt"] {
+            std::fs::remove_file(lab.join(made)).ok();
+        }
     }
 }
 
