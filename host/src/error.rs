@@ -7,9 +7,11 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 use crate::model::Place;
 
+mod columns;
 mod excerpt;
 mod render;
 
+pub use columns::{columns, width};
 use excerpt::Source;
 pub use render::{Look, wrap};
 pub use simhost_notation::{did_you_mean, list, nearest, quote, show_share};

@@ -6,7 +6,7 @@ use crate::error::{INFALLIBLE, printable, wrap};
 use crate::report::words::{count, counted, percent, time};
 use crate::report::{Numbers, ServiceRow};
 use crate::telemetry::console::Style;
-use crate::telemetry::console::text::safe;
+use crate::telemetry::console::text::{safe, width};
 
 use super::largest::Largest;
 use super::matching::{Changed, Traces};
@@ -292,7 +292,7 @@ impl Largest {
         let head = format!("The trace that changed most: {}", self.trace_id);
         let name = safe(self.name(), style.unicode);
         let line = format!("{head}  {name}  {said}");
-        let fits = line.chars().count() <= style.columns();
+        let fits = width(&line) <= style.columns();
         let line = if fits { line } else { format!("{head}\n  {name}  {said}") };
         writeln!(text, "\n{line}").expect(INFALLIBLE);
         let lasted = [self.before.lasted_ns, self.after.lasted_ns];

@@ -6,10 +6,13 @@ use miette::{MietteError, MietteSpanContents, NamedSource, SourceCode, SourceSpa
 
 use crate::model::Place;
 
-use super::{Found, snippet};
+use super::{Found, columns, snippet, width};
 
 /// What stands where a line is cut.
 const ELLIPSIS: char = '…';
+
+/// Columns of a tab at most: it ends at the next multiple of them, as the frame draws it.
+const TAB: usize = 4;
 
 /// Columns before a line beside its number: ` 7 │ `.
 const FRAME: usize = 4;
@@ -123,10 +126,10 @@ impl Window {
     /// As much from the beginning as leaves room for the problem, for some of what is behind it, and for its
     /// label, which hangs below its middle.
     fn around(line: &str, place: Place, label: &str, room: usize) -> Self {
-        let column = |at: usize| line.get(..at).unwrap_or(line).chars().count();
-        let (start, end, count) = (column(place.start), column(place.end), line.chars().count());
+        let column = |at: usize| columns_of(line.get(..at).unwrap_or(line));
+        let (start, end, count) = (column(place.start), column(place.end), columns_of(line));
         let shown = (end - start).min(room - 2);
-        let labelled = start + shown / 2 + ARROW + label.chars().count();
+        let labelled = start + shown / 2 + ARROW + width(label);
         let needed = (start + shown + BEHIND).min(count).max(labelled);
         let from = if needed <= room { 0 } else { (needed + 2 - room).min(start) };
         Self::of(line, from, place, room)
@@ -134,21 +137,50 @@ impl Window {
 
     /// From the column `from` on, as much as there is room for.
     fn of(line: &str, from: usize, place: Place, room: usize) -> Self {
-        let count = line.chars().count();
         let room = room - usize::from(from > 0);
-        let fits = count.saturating_sub(from) <= room;
-        let shown = if fits { room } else { room - 1 };
-        let byte = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
-        let (first, last) = (byte(from), byte(from + shown));
+        let first = behind(line, from);
+        let fits = columns_of(&line[first..]) <= room;
+        let last = first + within(&line[first..], if fits { room } else { room - 1 });
         let mut text: String = (from > 0).then_some(ELLIPSIS).into_iter().collect();
         let moved = text.len();
         text.push_str(&line[first..last]);
         text.extend((!fits).then_some(ELLIPSIS));
-        let within = |at: usize| at.clamp(first, last) - first + moved;
-        Self { text, place: within(place.start)..within(place.end), cut: (from > 0, !fits) }
+        let moved = |at: usize| at.clamp(first, last) - first + moved;
+        Self { text, place: moved(place.start)..moved(place.end), cut: (from > 0, !fits) }
     }
 
     const fn is_narrow(&self) -> bool {
         self.cut.0 || self.cut.1
     }
+}
+
+/// Columns of a line at most, which may have tabs.
+fn columns_of(line: &str) -> usize {
+    line.chars().map(columns_at_most).sum()
+}
+
+fn columns_at_most(char: char) -> usize {
+    if char == '\t' { TAB } else { columns(char) }
+}
+
+/// Where the first character of a line stands that begins behind this many columns. A mark is none: it is not
+/// shown without the character that it is on.
+fn behind(line: &str, columns: usize) -> usize {
+    let mut end = 0;
+    let is_behind = |char: char| {
+        let begin = end;
+        end += columns_at_most(char);
+        begin >= columns && end > begin
+    };
+    if columns == 0 { 0 } else { line.find(is_behind).unwrap_or(line.len()) }
+}
+
+/// Where the characters of a line end that take this many columns at most.
+fn within(line: &str, columns: usize) -> usize {
+    let mut end = 0;
+    let is_over = |char: char| {
+        end += columns_at_most(char);
+        end > columns
+    };
+    line.find(is_over).unwrap_or(line.len())
 }

@@ -81,7 +81,7 @@ fn handler(look: Look) -> GraphicalReportHandler {
 fn one(look: Look, found: &Found) -> String {
     let Found { mut problem, source } = shown(look, found);
     let width = look.width;
-    problem.message = wrap(&problem.message, width.saturating_sub("  × ".chars().count()));
+    problem.message = wrap(&problem.message, width.saturating_sub(super::width("  × ")));
     problem.help = problem.help.map(|help| wrap(&help, width.saturating_sub("  help: ".len())));
     let wrapped = Found { problem, source };
     let mut text = String::new();
@@ -110,7 +110,7 @@ fn shown(look: Look, found: &Found) -> Found {
     }
 }
 
-/// Breaks lines of more than `width` characters, at blanks only: dividing names
+/// Breaks lines of more than `width` columns, at blanks only: dividing names
 /// at their hyphens, as the frame's own wrapping does, would keep `order-service`
 /// from being searched for.
 pub fn wrap(text: &str, width: usize) -> String {
@@ -121,7 +121,7 @@ fn wrap_line(line: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(line.len());
     let mut column = 0;
     for (at, word) in line.split(' ').enumerate() {
-        let length = word.chars().count();
+        let length = super::width(word);
         if column > 0 && column + 1 + length > width {
             wrapped.push('\n');
             column = 0;

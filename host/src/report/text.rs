@@ -31,7 +31,7 @@ const INSTANCE: usize = 8;
 /// Lines that are longer than the page go on below, further in.
 fn folded(text: &str, width: usize) -> String {
     const FURTHER: usize = 4;
-    let fold = |line: &str| match line.chars().count() > width {
+    let fold = |line: &str| match crate::error::width(line) > width {
         true => wrap(line, width - FURTHER).replace('\n', &format!("\n{:FURTHER$}", "")),
         false => line.to_owned(),
     };

@@ -132,6 +132,16 @@ fn what_cannot_be_read_or_understood_is_refused() {
     let wrong = traces(&["missing.jsonl", "--query", "{ duration > }"]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("  { duration > }\n               ^\n"), "{}", wrong.stderr);
+    // The caret is below its place whatever stands before it.
+    for (query, shown, column) in [
+        ("{ name = \"日本\" && nam }", "{ name = \"日本\" && nam }", 19),
+        ("{ name = \"e\u{301}\" && nam }", "{ name = \"e\u{301}\" && nam }", 16),
+        ("{ name = \"x\" &&\n\tnam }", " nam }", 1),
+    ] {
+        let wrong = traces(&["missing.jsonl", "--query", query]);
+        let drawn = format!("\n  {shown}\n  {:column$}^\n", "");
+        assert!(wrong.stderr.contains(&drawn), "{}", wrong.stderr);
+    }
     let wrong = traces(&["missing.jsonl", "--id", "xyz"]);
     assert!(wrong.stderr.contains("write up to 32 hexadecimal digits"), "{}", wrong.stderr);
 }

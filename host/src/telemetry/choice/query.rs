@@ -12,6 +12,7 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::error::{printable, width};
 use crate::model::Nanos;
 use crate::telemetry::record::{Resource, SpanRecord, Status, Value};
 use parser::Parser;
@@ -98,7 +99,12 @@ pub struct QueryError {
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  {}\n  {:at$}^", self.what, self.query, "", at = self.at)
+        // Of several lines, the one with the place. A tab is shown as a blank.
+        let at = self.query.char_indices().nth(self.at).map_or(self.query.len(), |(at, _)| at);
+        let start = self.query[..at].rfind('\n').map_or(0, |end| end + 1);
+        let end = self.query[at..].find('\n').map_or(self.query.len(), |end| at + end);
+        let line = printable(&self.query[start..end]).replace('\t', " ");
+        write!(f, "{}\n  {line}\n  {:before$}^", self.what, "", before = width(&line[..at - start]))
     }
 }
 

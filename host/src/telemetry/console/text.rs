@@ -6,7 +6,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
-use crate::error::INFALLIBLE;
+pub use crate::error::width;
+use crate::error::{INFALLIBLE, columns};
 
 /// Marks that may sit on one character; what is stacked higher only smears over other lines.
 const MAX_MARKS: usize = 3;
@@ -66,15 +67,6 @@ const fn is_invisible(char: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Columns that `text`, which is [`safe`], takes.
-pub fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
-}
-
-fn char_width(char: char) -> usize {
-    char.width().unwrap_or(0)
-}
-
 /// `text` in at most `max` columns, the middle left out: the start of a name
 /// says what it is, its end tells it from its siblings.
 pub fn shorten(text: &str, max: usize, ellipsis: &str) -> String {
@@ -87,7 +79,7 @@ pub fn shorten(text: &str, max: usize, ellipsis: &str) -> String {
     }
     let head: String = take(text.chars(), room.div_ceil(2)).collect();
     let tail: Vec<char> = take(text.chars().rev(), room - width(&head)).collect();
-    let tail = tail.into_iter().rev().skip_while(|char| char_width(*char) == 0);
+    let tail = tail.into_iter().rev().skip_while(|char| columns(*char) == 0);
     head.chars().chain(ellipsis.chars()).chain(tail).collect()
 }
 
@@ -95,7 +87,7 @@ pub fn shorten(text: &str, max: usize, ellipsis: &str) -> String {
 fn take(chars: impl Iterator<Item = char>, max: usize) -> impl Iterator<Item = char> {
     let mut used = 0;
     chars.take_while(move |char| {
-        used += char_width(*char);
+        used += columns(*char);
         used <= max
     })
 }

@@ -86,9 +86,16 @@ fn marked(stderr: &str) -> String {
     let at = lines.iter().position(|line| line.contains("──┬") || line.contains("┬")).expect("a caret");
     let is_caret = |c: char| c == '─' || c == '┬';
     let caret: Vec<char> = lines[at].chars().collect();
+    // The line above may have wide characters.
     let (first, last) = (caret.iter().position(|c| is_caret(*c)), caret.iter().rposition(|c| is_caret(*c)));
     let (first, last) = (first.expect("it begins"), last.expect("it ends"));
-    lines[at - 1].chars().skip(first).take(last + 1 - first).collect()
+    let mut end = 0;
+    let is_marked = |c: &char| {
+        let begin = end;
+        end += simhost::error::columns(*c);
+        (first..=last).contains(&begin)
+    };
+    lines[at - 1].chars().filter(is_marked).collect()
 }
 
 #[test]
@@ -119,6 +126,25 @@ fn a_long_line_is_cut_around_its_mistake_to_the_width_of_the_page() {
         let widest = checked.stderr.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(columns), "{widest:?}: {}", checked.stderr);
         assert!(checked.stderr.contains(" │ …") && checked.stderr.contains("…\n"), "{}", checked.stderr);
+    }
+}
+
+#[test]
+fn a_line_of_wide_characters_is_cut_by_its_columns() {
+    // Two columns each; one with a mark, which has none; two; a tab.
+    for letters in ["日本語", "e\u{301}", "🙂", "a\t"] {
+        let value = format!("INSERT INTO stock (sku) VALUES ('{}')", letters.repeat(40));
+        let topology = shop(&format!("{STOCK}; {value}; SELECT 1 FRM stock; {value}"), LOOK, ROWS);
+        for columns in [60, 80] {
+            let check =
+                simhost().arg("check").arg(topology.path()).env("COLUMNS", columns.to_string()).output();
+            let stderr = String::from_utf8(check.expect("it ends").stderr).expect("UTF-8");
+            assert_eq!(marked(&stderr), "stock", "{stderr}");
+            let widest = stderr.lines().map(simhost::error::width).max();
+            assert!(widest <= Some(columns), "{widest:?}: {stderr}");
+            assert!(stderr.contains(" │ …") && stderr.contains("…\n"), "{stderr}");
+            assert!(!stderr.contains("…\u{301}"), "{stderr}");
+        }
     }
 }
 
