@@ -7,10 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Problem, Refused, did_you_mean, quote};
-use crate::topology::{duration, syntax};
+use crate::topology::{syntax, units};
 
 use super::files;
-use super::manifest::{Fact, Quantity, Question, Truth};
+use super::manifest::{Fact, Of, Quantity, Question, Truth};
 use super::measure::Unit;
 use super::naming;
 
@@ -19,6 +19,12 @@ pub const FILE: &str = "answers.toml";
 
 /// A number that is greater is not repeated in a message.
 const REPEATED_BELOW: f64 = 1e9;
+
+/// The most that a whole number may be: of spans, of a replica.
+const WHOLE_AT_MOST: f64 = 4_294_967_295.0;
+
+/// The most that any other number may be.
+const NUMBER_AT_MOST: f64 = 1e15;
 
 /// What is right where nothing went wrong.
 pub const NOTHING: &str = "none";
@@ -44,7 +50,8 @@ pub fn read(folder: &Path, questions: &[&Question]) -> Result<BTreeMap<String, A
 }
 
 fn parse(name: &str, text: &str, questions: &[&Question]) -> Result<BTreeMap<String, Answer>, Refused> {
-    let refused = |problems| Refused::new(Some((name, text)), problems);
+    let refused =
+        |problems| Refused::new(Some((name, text)), problems).after("nothing was judged".to_owned());
     let document = DeTable::parse(text).map_err(|error| refused(vec![syntax::problem(text, &error)]))?;
     let (mut answers, mut problems) = (BTreeMap::new(), Vec::new());
     let mut entries: Vec<_> = document.get_ref().iter().collect();
@@ -68,10 +75,11 @@ fn parse(name: &str, text: &str, questions: &[&Question]) -> Result<BTreeMap<Str
 
 /// An answer of the type that the question has; none if it is left empty.
 fn answer(found: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<Answer>, Problem> {
-    let wrong = |help: &str| {
-        let problem = Problem::new(format!("the answer to {} is of the wrong type", quote(&question.key)));
-        problem.at(found.span(), "not like this").help(help)
+    let at = |problem: Problem| {
+        let label = problem.label.clone();
+        problem.at(found.span(), label)
     };
+    let wrong = |help: &str| at(wrong(question, help));
     match (found.get_ref(), &question.truth) {
         (DeValue::String(text), _) if text.trim().is_empty() => Ok(None),
         (DeValue::String(text), _) if text.trim() == NOTHING => Ok(Some(Answer::Text(NOTHING.to_owned()))),
@@ -83,31 +91,87 @@ fn answer(found: &Spanned<DeValue<'_>>, question: &Question) -> Result<Option<An
         }
         (_, Truth::Edges) => Err(wrong("write [[\"caller\", \"callee\"], …]")),
         (value, truth) => match (truth.unit(), value) {
-            (Some(Unit::Time), value) if bare(value).is_some() => {
-                Err(without_unit(&question.key, bare(value)).at(found.span(), "of what?"))
-            }
-            (Some(unit), value) => match (number(value, unit), truth, value) {
-                (Some(quantity), ..) => Ok(Some(Answer::Number(quantity))),
-                (None, Truth::Fault(Fact::Replica, _), DeValue::String(text)) => {
-                    let number = naming::replica(text);
-                    let number = number.ok_or_else(|| wrong("write the number of the replica, such as 0"));
-                    Ok(Some(Answer::Number(Quantity { value: number?, unit })))
-                }
-                (None, Truth::Fault(Fact::At, _), _) => {
-                    Err(wrong("write a time from the start of the recording, such as \"75s\""))
-                }
-                (None, ..) => Err(wrong(&format!("write {}", unit.form()))),
-            },
+            (Some(Unit::Time), value) => time(value, question).map_err(at).map(Some),
+            (Some(unit), value) => number(value, question, unit).map_err(at).map(Some),
             (None, DeValue::String(text)) => Ok(Some(Answer::Text(text.trim().to_owned()))),
             (None, _) => Err(wrong("write text in quotes")),
         },
     }
 }
 
+fn wrong(question: &Question, help: &str) -> Problem {
+    let problem = Problem::new(format!("the answer to {} is of the wrong type", quote(&question.key)));
+    problem.label("not like this").help(help)
+}
+
+/// A length of time, which has a unit.
+fn time(value: &DeValue<'_>, question: &Question) -> Result<Answer, Problem> {
+    if let Some(number) = bare(value).filter(|number| number.is_finite()) {
+        return Err(without_unit(&question.key, number));
+    }
+    let is_meant = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || "+-.\u{2212}".contains(c));
+    match value {
+        DeValue::String(text) if is_meant(text.trim()) => match units::parse_duration(text) {
+            Ok(nanos) => Ok(Answer::Number(Quantity { value: nanos as f64, unit: Unit::Time })),
+            Err(problem) => {
+                let message = format!("the answer to {}: {}", quote(&question.key), problem.message);
+                Err(Problem { message, ..problem })
+            }
+        },
+        _ if matches!(question.truth, Truth::Fault(Fact::At, _)) => {
+            Err(wrong(question, "write a time from the start of the recording, such as \"75s\""))
+        }
+        _ => Err(wrong(question, &format!("write {}", Unit::Time.form()))),
+    }
+}
+
+/// A number without a unit, or a share, within what it can be.
+fn number(value: &DeValue<'_>, question: &Question, unit: Unit) -> Result<Answer, Problem> {
+    let is_whole = matches!(question.truth, Truth::Slowest(Of::Spans) | Truth::Fault(Fact::Replica, _));
+    let (written, found) = match value {
+        DeValue::String(text) => match text.trim().strip_suffix('%').filter(|_| unit == Unit::Share) {
+            Some(percent) => (text.trim(), percent.trim().parse().ok().map(|percent: f64| percent / 100.0)),
+            None => (text.trim(), bare(value)),
+        },
+        DeValue::Integer(integer) => (integer.as_str(), bare(value)),
+        DeValue::Float(float) => (float.as_str(), bare(value)),
+        _ => ("", None),
+    };
+    let named = match (&question.truth, value) {
+        (Truth::Fault(Fact::Replica, _), DeValue::String(text)) => naming::replica(text),
+        _ => None,
+    };
+    let Some(number) = found.filter(|number| !number.is_nan()).or(named) else {
+        return Err(match &question.truth {
+            Truth::Fault(Fact::Replica, _) => wrong(question, "write the number of the replica, such as 0"),
+            _ if is_whole => wrong(question, "write a whole number, such as 12"),
+            _ => wrong(question, &format!("write {}", unit.form())),
+        });
+    };
+    let (least, most) = match question.truth {
+        Truth::Number(_) => (-NUMBER_AT_MOST, NUMBER_AT_MOST),
+        _ if is_whole => (0.0, WHOLE_AT_MOST),
+        _ => (0.0, NUMBER_AT_MOST),
+    };
+    let kind = if is_whole { "whole number" } else { "number" };
+    let problem = |what: &str, label: &str| {
+        let problem = Problem::new(format!("the answer to {} is {what}: {written}", quote(&question.key)));
+        Err(problem.label(label).help(format!("write a {kind} from {least} to {most}")))
+    };
+    match number {
+        _ if number < least => problem("out of range", "too small"),
+        _ if number > most => problem("out of range", "too large"),
+        _ if is_whole && number.fract() != 0.0 => problem("no whole number", "not whole"),
+        value => Ok(Answer::Number(Quantity { value, unit })),
+    }
+}
+
 fn pair(value: &DeValue<'_>) -> Option<(String, String)> {
     match value {
         DeValue::Array(ends) => match ends.iter().map(Spanned::get_ref).collect::<Vec<_>>().as_slice() {
-            [DeValue::String(from), DeValue::String(to)] => Some((from.to_string(), to.to_string())),
+            [DeValue::String(from), DeValue::String(to)] => {
+                Some((from.trim().to_owned(), to.trim().to_owned()))
+            }
             _ => None,
         },
         DeValue::String(text) => {
@@ -118,43 +182,29 @@ fn pair(value: &DeValue<'_>) -> Option<(String, String)> {
     }
 }
 
-/// A number as people write it. A time has a unit.
-fn number(value: &DeValue<'_>, unit: Unit) -> Option<Quantity> {
-    let value = match (value, unit) {
-        (DeValue::String(text), Unit::Time) => duration(text.trim()).ok().map(|nanos| nanos as f64),
-        (DeValue::String(text), Unit::Share) => {
-            finite(text.trim().strip_suffix('%')?.trim()).map(|percent| percent / 100.0)
-        }
-        (_, Unit::Time) => None,
-        (value, _) => bare(value),
-    };
-    value.map(|value| Quantity { value, unit })
-}
-
-/// A number without a unit, with quotes or without.
+/// A number without a unit, with quotes or without. It may be without end.
 fn bare(value: &DeValue<'_>) -> Option<f64> {
     match value {
-        DeValue::Integer(number) => finite(number.as_str()),
-        DeValue::Float(number) => finite(number.as_str()),
-        DeValue::String(text) => finite(text.trim()),
+        DeValue::Integer(number) if number.radix() != 10 => {
+            u64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number as f64)
+        }
+        DeValue::Integer(number) => number.as_str().parse().ok(),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        DeValue::String(text) => text.trim().parse().ok(),
         _ => None,
     }
 }
 
-fn finite(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
 /// The problem of a time that is a number alone: nobody can tell which one is meant.
-fn without_unit(key: &str, number: Option<f64>) -> Problem {
+fn without_unit(key: &str, number: f64) -> Problem {
     let problem = Problem::new(format!("the answer to {} is a number without a unit", quote(key)));
-    let form = Unit::Time.form();
-    match number.filter(|number| (0.0..REPEATED_BELOW).contains(number)) {
-        Some(number) => problem.help(format!(
+    let problem = problem.label("of what?");
+    match (0.0..REPEATED_BELOW).contains(&number) {
+        true => problem.help(format!(
             "write {key} = \"{number}ms\" if you mean milliseconds, {key} = \"{number}s\" if you mean \
              seconds; the units are ns, us, ms, s, m, h"
         )),
-        None => problem.help(format!("write {form}; the units are ns, us, ms, s, m, h")),
+        false => problem.help(format!("write {}; the units are ns, us, ms, s, m, h", Unit::Time.form())),
     }
 }
 

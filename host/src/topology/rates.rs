@@ -85,7 +85,9 @@ pub(super) fn refuse_bare_rate(value: &Value<'_>) -> Option<()> {
 /// [`rate_from_zero`] as text: `"50/s"`.
 pub(super) fn parse_rate(text: &str) -> Result<Rate, Problem> {
     let wrong = |label: &str| {
-        Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(RATE_REMEDY))
+        let meant = meant_rate(text).filter(|meant| meant != text && parse_rate(meant).is_ok());
+        let help = meant.map_or_else(|| RATE_REMEDY.to_owned(), |meant| format!("write {}", quote(&meant)));
+        Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(help))
     };
     let Some((number, unit)) = text.split_once('/') else { return wrong("no unit of time") };
     let Some((_, seconds)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) else {
@@ -108,9 +110,49 @@ pub(super) fn parse_rate(text: &str) -> Result<Rate, Problem> {
     Ok(rate)
 }
 
+/// A rate as it has to be written: without blanks, with the unit of time that is meant. None of a text that
+/// has no number and no such unit.
+fn meant_rate(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
+    let per_second = || Some((text.strip_suffix("rps")?, "s"));
+    let (number, unit) = text.split_once('/').or_else(per_second)?;
+    let words = ["requests", "request", "reqs", "req"];
+    let number = words.iter().find_map(|word| number.strip_suffix(word)).unwrap_or(number);
+    let unit = match unit {
+        "s" | "sec" | "second" => "s",
+        "m" | "min" | "minute" => "m",
+        "h" | "hr" | "hour" => "h",
+        _ => return None,
+    };
+    Some(format!("{number}/{unit}"))
+}
+
 /// A rate in whole requests per second: `1,000,000`.
 pub(super) fn show_rate(rate: Rate) -> String {
     let digits = format!("{rate:.0}");
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_is_understood_is_refused_with_how_to_write_it() {
+        for (text, meant) in [
+            ("50 / s", "50/s"),
+            ("50\u{a0}req/s", "50/s"),
+            ("50rps", "50/s"),
+            ("1_000/min", "1000/m"),
+            ("0.5 requests per hour", ""),
+            ("50/day", ""),
+            ("fast/s", ""),
+            ("50", ""),
+        ] {
+            let help = parse_rate(text).expect_err(text).help.expect("a remedy");
+            let remedy = if meant.is_empty() { RATE_REMEDY.to_owned() } else { format!("write \"{meant}\"") };
+            assert_eq!(help, remedy, "{text}");
+        }
+    }
 }

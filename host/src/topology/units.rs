@@ -201,14 +201,15 @@ pub(crate) fn duration_within(value: &Value<'_>, range: RangeInclusive<Nanos>) -
 /// A size in bytes within `range`: `"64MiB"`.
 pub(crate) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
     refuse_bare(value, &SIZE)?;
-    let bytes = value.read(|text| parse(text, &SIZE))?;
-    if range.contains(&bytes) {
+    let bytes = value.read(|text| read(text, &SIZE))?;
+    if let Some(bytes) = bytes.filter(|bytes| range.contains(bytes)) {
         return Some(bytes);
     }
     let (least, most) = (show_size(*range.start()), show_size(*range.end()));
+    let shown = bytes.map_or_else(|| value.written().to_owned(), show_size);
     value.refuse(
-        Problem::new(format!("{} is out of range: {}", quote(value.key), show_size(bytes)))
-            .label(if bytes > *range.end() { "too large" } else { "too small" })
+        Problem::new(format!("{} is out of range: {shown}", quote(value.key)))
+            .label(if bytes.is_some_and(|bytes| bytes < *range.start()) { "too small" } else { "too large" })
             .help(format!("write a size from {least} to {most}")),
     )
 }
@@ -291,6 +292,14 @@ pub(crate) fn plain(number: &str) -> Option<String> {
 }
 
 impl Quantity {
+    /// The unit of this name, or the one that people mean by it.
+    fn unit(&self, name: &str) -> Option<&'static str> {
+        let mut units = self.units.iter().map(|(unit, _)| *unit);
+        let word = self.words.iter().find(|(word, _)| *word == name).map(|(_, unit)| *unit);
+        let exact = units.clone().find(|unit| *unit == name);
+        exact.or(word).or_else(|| units.find(|unit| unit.eq_ignore_ascii_case(name)))
+    }
+
     /// The help for a number without a unit: what is suggested is accepted.
     fn unit_missing(&self, number: &str) -> String {
         let suggestion = plain(number).map(|number| format!("{number}{}", self.usual));
@@ -324,10 +333,41 @@ fn bounded(text: &str, quantity: &Quantity) -> Result<Nanos, Problem> {
         Some(parts) => sum(text, &parts, quantity),
         None => parse(text, quantity),
     };
+    let read = read.map_err(|problem| {
+        let meant = meant(text, quantity).filter(|meant| meant != text && bounded(meant, quantity).is_ok());
+        match meant {
+            // Its units are known, if it differs by what is between them alone.
+            Some(meant) if text.replace(is_between, "") == meant => {
+                problem.label("not written so").help(format!("write {}", quote(&meant)))
+            }
+            Some(meant) => problem.help(format!("write {}", quote(&meant))),
+            None => problem,
+        }
+    });
     match read? {
         nanos if nanos > LONGEST => Err(too_much(text, quantity)),
         nanos => Ok(nanos),
     }
+}
+
+/// What people write between the parts of a number or of a length of time.
+const fn is_between(c: char) -> bool {
+    c.is_whitespace() || c == '_'
+}
+
+/// A text of numbers and units as it has to be written: without what stands between them, with the units
+/// that are meant. None of any other text.
+fn meant(text: &str, quantity: &Quantity) -> Option<String> {
+    let text = text.replace(is_between, "");
+    let (mut meant, mut rest) = (String::new(), &*text);
+    while !rest.is_empty() {
+        let name = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let end = rest[name..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |length| name + length);
+        meant.push_str(&rest[..name]);
+        meant.push_str(quantity.unit(&rest[name..end])?);
+        rest = &rest[end..];
+    }
+    Some(meant)
 }
 
 /// The parts of a text such as `1h02m03s`: several numbers, each with a smaller unit than the one before,
@@ -359,6 +399,11 @@ fn sum(text: &str, parts: &[&str], quantity: &Quantity) -> Result<u64, Problem> 
 
 /// Reads `1.5s`, and `1.5 s` too: guests that use the SDK take both.
 pub(crate) fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
+    read(text, quantity)?.ok_or_else(|| too_much(text.trim(), quantity))
+}
+
+/// [`parse`]; none of more than can be counted.
+fn read(text: &str, quantity: &Quantity) -> Result<Option<u64>, Problem> {
     let (what, text) = (quantity.what, text.trim());
     let wrong = |label: &str| {
         Problem::new(format!("{} is not a {what}", quote(text))).label(label).help(quantity.remedy)
@@ -378,10 +423,8 @@ pub(crate) fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
         return Err(wrong_unit(text, number, unit, quantity));
     };
     let fraction = fraction.trim_end_matches('0');
-    let Some(exact) = scaled(whole, fraction, *factor) else {
-        return Err(too_much(text, quantity));
-    };
-    exact.ok_or_else(|| {
+    let Some(exact) = scaled(whole, fraction, *factor) else { return Ok(None) };
+    exact.map(Some).ok_or_else(|| {
         Problem::new(format!("{} is not a whole number of {}", quote(text), quantity.grain))
             .label("too fine")
             .help(format!("round it to whole {}", quantity.grain))
@@ -409,11 +452,11 @@ fn scaled(whole: &str, fraction: &str, factor: u64) -> Option<Option<u64>> {
 
 fn too_much(text: &str, quantity: &Quantity) -> Problem {
     let (label, help) = match quantity.grain {
-        "nanoseconds" => ("longer than a year", "nothing in a topology may take longer than 365 days"),
+        "nanoseconds" => ("longer than a year", "write a time up to 8760h, which are 365 days"),
         "picoseconds" => ("too long", quantity.remedy),
-        _ => ("larger than any machine's memory", quantity.remedy),
+        _ => ("too large", quantity.remedy),
     };
-    Problem::new(format!("{} is absurd", quote(text))).label(label).help(help)
+    Problem::new(format!("{} is out of range", quote(text))).label(label).help(help)
 }
 
 fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Problem {
@@ -421,13 +464,21 @@ fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Prob
         let problem = Problem::new(format!("{} has no unit", quote(text))).label("of what?");
         return problem.help(quantity.unit_missing(number));
     }
-    let known = quantity.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
-    let meant = quantity.words.iter().find(|(name, _)| *name == unit).map(|(_, unit)| *unit);
-    let help = match meant.or(known.map(|(name, _)| *name)) {
-        Some(unit) => format!("write {}", quote(&format!("{number}{unit}"))),
-        None => quantity.remedy.to_owned(),
-    };
+    let known = quantity.unit(unit).map(|unit| format!("{number}{unit}"));
+    let meant = known.or_else(|| in_hours(number, unit).filter(|_| quantity.grain == TIME.grain));
+    let help = meant.map_or_else(|| quantity.remedy.to_owned(), |meant| format!("write {}", quote(&meant)));
     Problem::new(format!("{} is not a {}", quote(text), quantity.what)).label("unknown unit").help(help)
+}
+
+/// Days and weeks, which no topology has.
+fn in_hours(number: &str, unit: &str) -> Option<String> {
+    let hours = match unit {
+        "d" | "day" | "days" => 24.0,
+        "w" | "week" | "weeks" => 168.0,
+        _ => return None,
+    };
+    let hours = format!("{}h", number.parse::<f64>().ok()? * hours);
+    bounded(&hours, &TIME).is_ok().then_some(hours)
 }
 
 /// A size in the largest binary unit that leaves a whole number: `64MiB`.
@@ -440,55 +491,4 @@ pub fn show_size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_of_time_reads_to_the_nanosecond() {
-        let read = |text| parse_duration(text).ok();
-        assert_eq!(read("350ms"), Some(350_000_000));
-        assert_eq!(read("1.5s"), Some(1_500_000_000));
-        assert_eq!(read("0.000000001s"), Some(1));
-        assert_eq!(read("10ns"), Some(10));
-        assert_eq!(read("2m"), Some(120_000_000_000));
-        assert_eq!(read("0s"), Some(0));
-        assert_eq!(read("8760h"), Some(LONGEST));
-        assert_eq!(read("1.50000000000000000000000000000000s"), Some(1_500_000_000));
-        assert_eq!([read("2 ms"), read(" 1.5 s ")], [Some(2_000_000), Some(1_500_000_000)]);
-    }
-
-    #[test]
-    fn a_length_of_time_reads_as_reports_print_it() {
-        let read = |text| parse_duration(text).ok();
-        assert_eq!(read("1m30s"), Some(90_000_000_000));
-        assert_eq!(read("1h02m03s"), Some(3_723_000_000_000));
-        assert_eq!(read("1m1.5s"), Some(61_500_000_000));
-        assert_eq!(read("2h05m"), Some(7_500_000_000_000));
-        let wrong =
-            ["30s1m", "1m1m", "1.5m30s", "1m30", "m30s", "1m 30s", "8760h1ns", "1m0.1ns", "-1m30s", "1mm30s"];
-        for text in wrong {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_length_of_time_is_refused() {
-        let texts = ["", "5", "ms", "-5ms", "5 msec", "1.2.3s", ".5s", "5.s", "1e3s", "8761h", "0.1ns"];
-        let more = ["99999999999999999999999ms", "inf", "+5ms", "0.0000000000000000000001h", "5\u{b5}s"];
-        for text in texts.iter().chain(&more) {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_size_reads_in_decimal_and_binary_units() {
-        let read = |text| parse(text, &SIZE).ok();
-        assert_eq!(read("64MiB"), Some(64 << 20));
-        assert_eq!(read("1.5KiB"), Some(1536));
-        assert_eq!(read("2kB"), Some(2_000));
-        assert_eq!([read("0B"), read("64 MiB")], [Some(0), Some(64 << 20)]);
-        assert_eq!(read("64mb"), None);
-        assert_eq!(read("20000000000GiB"), None);
-        assert_eq!([0, 1536, 64 << 20, 1 << 32].map(show_size), ["0B", "1536B", "64MiB", "4GiB"]);
-    }
-}
+mod tests;

@@ -192,6 +192,54 @@ fn an_answer_of_the_wrong_type_is_refused_with_its_place() {
 }
 
 #[test]
+fn an_answer_out_of_range_is_refused_with_the_range() {
+    let home = home();
+    let more = "\n[[check]]\nname = \"which\"\nkind = \"answer\"\nkey = \"replica\"\nfrom = \"fault replica\"\n\
+                \n[[check]]\nname = \"long\"\nkind = \"answer\"\nkey = \"spans\"\nfrom = \"slowest trace spans\"\n\
+                \n[[check]]\nname = \"below\"\nkind = \"answer\"\nkey = \"below\"\nis = -1.5\n\
+                \n[[check]]\nname = \"share\"\nkind = \"answer\"\nkey = \"share\"\n\
+                from = \"report load users error-share\"\n";
+    let lab = home.read("05-pages/lab.toml") + more;
+    home.write("05-pages/lab.toml", &lab);
+    home.start();
+    let whole = "write a whole number from 0 to 4294967295";
+    for (answer, what, help) in [
+        ("at = \"9000h\"", "\"9000h\" is out of range", "write a time up to 8760h"),
+        ("at = \"-5s\"", "cannot be negative: \"-5s\"", "write a number and one of ns, us, ms"),
+        ("at = \"1m 5s\"", "\"1m 5s\" is not a length of time", "write \"1m5s\""),
+        ("replica = -1", "is out of range: -1", whole),
+        ("replica = 99999999999999999999", "is out of range: 99999999999999999999", whole),
+        ("spans = 1.5", "is no whole number: 1.5", whole),
+        ("spans = inf", "is out of range: inf", whole),
+        ("spans = nan", "is of the wrong type", "write a whole number, such as 12"),
+        (
+            "below = 1e400",
+            "is out of range: 1e400",
+            "write a number from -1000000000000000 to 1000000000000000",
+        ),
+        ("share = \"-3%\"", "is out of range: -3%", "write a number from 0 to 1000000000000000"),
+    ] {
+        home.write("mine/answers.toml", &format!("{answer}\n"));
+        let key = answer.split(' ').next().expect("a key");
+        let checked = home.lab(&["check", "mine"]);
+        refused(&checked, &[&format!("the answer to \"{key}\""), what, help, "answers.toml:1:"]);
+        assert!(checked.told().contains("nothing was judged: 1 problem"), "{}", checked.stderr);
+    }
+    // It is no guess.
+    assert!(!home.read("mine/.simhost-lab.json").contains("\"which\""));
+    home.write(
+        "mine/answers.toml",
+        "replica = 0x0\nspans = 0xff\nbelow = -1.5\nedges = [[\" shop\", \"stock \"]]\n",
+    );
+    let (_, result) = home.check();
+    for (name, passed) in [("which", true), ("long", false), ("below", true), ("calls", true)] {
+        assert_eq!(named(&result, name)["passed"], passed, "{result:#}");
+    }
+    // A number of another base is read as what it is.
+    assert_eq!(named(&result, "long")["got"], "255", "{result:#}");
+}
+
+#[test]
 fn a_time_without_a_unit_is_refused_with_the_two_that_may_be_meant() {
     let home = home();
     home.start();
