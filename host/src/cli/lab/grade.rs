@@ -1,5 +1,6 @@
 //! `simhost lab grade`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -124,19 +125,23 @@ fn can_take_results(folder: &Path) -> Result<(), Problem> {
 
 /// A file for each submission that has a result.
 fn results(grades: &[Grade], folder: &Path) -> Result<(), Vec<Problem>> {
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    grades.iter().for_each(|grade| *alike.entry(grade.name.to_lowercase()).or_default() += 1);
     let write = |grade: &Grade| {
         let Outcome::Judged { result: Some(result), .. } = &grade.outcome else { return Ok(()) };
         let text = serde_json::to_string_pretty(result).expect("a result is JSON");
-        files::write_whole(&folder.join(file_name(&grade.name)), format!("{text}\n").as_bytes())
+        let name = file_name(&grade.name, alike[&grade.name.to_lowercase()] > 1);
+        files::write_whole(&folder.join(name), format!("{text}\n").as_bytes())
     };
     let problems: Vec<_> = grades.iter().filter_map(|grade| write(grade).err()).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// The file of a submission's result: its name, of which a digest stands for the end if it is too long.
-fn file_name(name: &str) -> String {
+/// The file of a submission's result: its name, of which a digest stands for the end if it is too long. One
+/// that differs from another by case alone has the digest too: not every disk tells such files apart.
+fn file_name(name: &str, is_alike: bool) -> String {
     let whole = format!("{name}.json");
-    if whole.len() <= FILE_NAME_AT_MOST {
+    if whole.len() <= FILE_NAME_AT_MOST && !is_alike {
         return whole;
     }
     let digest = Sha256::digest(name);
@@ -156,9 +161,9 @@ mod tests {
 
     #[test]
     fn a_result_has_the_name_of_its_submission_as_far_as_a_file_may() {
-        assert_eq!(file_name("ada"), "ada.json");
-        assert_eq!(file_name(&"a".repeat(250)).len(), 255);
-        let long = ["é".repeat(127) + "a", "é".repeat(127) + "b"].map(|name| file_name(&name));
+        assert_eq!(file_name("ada", false), "ada.json");
+        assert_eq!(file_name(&"a".repeat(250), false).len(), 255);
+        let long = ["é".repeat(127) + "a", "é".repeat(127) + "b"].map(|name| file_name(&name, false));
         assert!(long.iter().all(|name| name.len() <= 255 && name.ends_with(".json")), "{long:?}");
         assert_ne!(long[0], long[1]);
     }

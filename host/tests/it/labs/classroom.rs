@@ -175,8 +175,12 @@ fn flooded() -> Home {
 fn a_check_that_takes_too_long_is_stopped_and_the_others_go_on() {
     let home = flooded();
     hand_in(&home, "good", &TOPOLOGY.replace(CHANGE.0, CHANGE.1));
-    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--time", "15s"]);
+    fs::create_dir(home.path("temporary")).expect("a folder");
+    let mut grade = home.command(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--time", "15s"]);
+    let graded = finish(grade.env("TMPDIR", home.path("temporary")));
     let rows: Vec<_> = graded.stdout.lines().collect();
+    // Nobody but the grader can remove what a check had there that was stopped.
+    assert!(super::names(&home.path("temporary")).is_empty());
     // On a machine that is busy it is not late, but not graded.
     let stopped = "it was stopped: the check took longer than 15s";
     let late = format!("\"flood\",0,4,no,\"{stopped}\"");
@@ -306,6 +310,21 @@ fn every_name_of_a_folder_is_a_row_and_a_file_of_its_own() {
     // No name makes a line of its own.
     let told: Vec<_> = graded.stderr.lines().collect();
     assert!(told.len() == 4 && told.iter().all(|line| line.ends_with(": 0 of 4")), "{}", graded.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_differ_by_case_alone_have_files_that_no_disk_takes_for_one() {
+    let home = Home::new();
+    ["Ada", "ada", "bob", "Élan", "élan"].iter().for_each(|name| hand_in(&home, name, "[topology"));
+    let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1", "--results", "results"]);
+    assert_eq!(graded.success().lines().count(), 6, "{}", graded.stdout);
+    let files = super::names(&home.path("results"));
+    let folded: std::collections::BTreeSet<_> = files.iter().map(|file| file.to_lowercase()).collect();
+    assert!(folded.len() == 5 && folded.contains("bob.json"), "{files:?}");
+    for name in ["Ada", "ada", "Élan", "élan"] {
+        assert!(files.iter().any(|file| file.starts_with(&format!("{name}-"))), "{name}: {files:?}");
+    }
 }
 
 #[cfg(target_os = "linux")]
