@@ -36,7 +36,7 @@ pub struct Choose {
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
 
-    /// The trace with this id, or with an id that begins so
+    /// The trace whose id is this, or begins with it
     #[arg(long, value_name = "ID", value_parser = id)]
     id: Option<String>,
 
@@ -45,8 +45,8 @@ pub struct Choose {
     #[arg(long, value_name = "QUERY", value_parser = query)]
     query: Option<Query>,
 
-    /// Traces that begin from A to B: instants such as 2026-01-01T00:02:00Z, or times after the
-    /// start of the run, or the first span of the file, such as 2m
+    /// Traces that begin from A to B. Each is an instant such as 2026-01-01T00:02:00Z, or a time such as 2m
+    /// after the start of the run, or after the first span of the file
     #[arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["A", "B"], value_parser = instant)]
     between: Option<Vec<Instant>>,
 }

@@ -9,7 +9,7 @@ use super::{Cli, NAME, print};
 
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// The shell; put the script where it looks for completions, for bash
+    /// The shell. Put the script where the shell looks for completions: for bash
     /// ~/.local/share/bash-completion/completions/simhost
     #[arg(value_enum)]
     shell: Shell,

@@ -22,7 +22,7 @@ pub struct Fault {
     what: What,
 
     /// The control address that the run has printed: a URL or ADDRESS:PORT
-    /// [default: SIMHOST_CONTROL]
+    /// [default: the variable SIMHOST_CONTROL]
     #[arg(long, global = true, value_name = "URL")]
     at: Option<String>,
 

@@ -20,7 +20,7 @@ pub struct Generate {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::seed)]
     seed: u64,
 
-    /// From the edge to the data, 2 to 12 layers [default: as many as suit the services]
+    /// How many layers there are from the edge to the data, 2 to 12 [default: as many as suit the services]
     #[arg(long, value_name = "N", value_parser = among(&generate::LAYERS))]
     layers: Option<u32>,
 
@@ -28,15 +28,15 @@ pub struct Generate {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = among(&generate::RATE))]
     rate: u32,
 
-    /// Caches of services, at most, 0 to 500 [default: one for ten services]
+    /// At most this many caches of services, 0 to 500 [default: one for ten services]
     #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
     caches: Option<u32>,
 
-    /// Topics that services send messages to, at most, 0 to 500 [default: one for ten services]
+    /// At most this many topics that services send messages to, 0 to 500 [default: one for ten services]
     #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
     topics: Option<u32>,
 
-    /// Databases that services ask with SQL, at most, 0 to 100
+    /// At most this many databases that services ask with SQL, 0 to 100
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = among(&generate::DATABASES))]
     databases: u32,
 

@@ -30,8 +30,8 @@ pub struct Metrics {
     #[arg(long, value_name = "ATTRIBUTE")]
     by: Vec<String>,
 
-    /// Collections after A, up to B: instants such as 2026-01-01T00:02:00Z, or times after the start of the
-    /// file, which is that of its first series, such as 2m
+    /// Collections after A, up to B. Each is an instant such as 2026-01-01T00:02:00Z, or a time such as 2m
+    /// after the start of the file, which is that of its first series
     #[arg(long, num_args = 2, allow_hyphen_values = true, value_names = ["A", "B"], value_parser = instant)]
     between: Option<Vec<Instant>>,
 

@@ -53,7 +53,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Write what faults really do to this file, a JSON line each, as it happens; - is standard output
+    /// Write to this file what faults do, a line of JSON for each event; - is standard output
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
 

@@ -41,8 +41,8 @@ pub struct Sql {
     /// tables]
     statements: Option<String>,
 
-    /// Run the topology in virtual time for this long before, for example 10s, 5m or 1h [default:
-    /// with --request until it is answered, else not at all]
+    /// First run the topology in virtual time for this long, for example 10s, 5m or 1h [default: with
+    /// --request until it is answered, else not at all]
     #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 

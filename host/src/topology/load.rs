@@ -230,7 +230,7 @@ fn requests_of(table: &Table<'_>, reader: &mut request::Reader<'_>) -> Option<Ve
 /// Notes a key that belongs to loads of another kind.
 fn alien(value: &Value<'_>, other: &str) {
     value.refuse_key::<()>(
-        Problem::new(format!("{} is for loads with {other}, which this one has not", quote(value.key)))
+        Problem::new(format!("{} is for loads with {other}, and this load has none", quote(value.key)))
             .label("has no effect")
             .help("leave it out"),
     );

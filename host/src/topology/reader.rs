@@ -271,7 +271,10 @@ impl<'a> Value<'a> {
             Some((_, choice)) => Some(*choice),
             None => self.refuse(
                 Problem::new(format!("unknown {what} {}", quote(word)))
-                    .label(format!("not a {what}"))
+                    .label(format!(
+                        "not {} {what}",
+                        if what.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
+                    ))
                     .help(did_you_mean(word, &format!("{what}s"), names)),
             ),
         }

@@ -225,7 +225,7 @@ fn wanted(value: &Value<'_>, part: &Part) -> Option<Json> {
             json_value(value)
         }
         _ => {
-            let remedy = "only values of a body are more: \"body./quantity\"";
+            let remedy = "compare lists and tables only in a body, as in \"body./items\" = [1, 2]";
             value.refuse_kind("text, a number or a boolean", remedy)
         }
     }

@@ -67,7 +67,7 @@ static BETWEEN: Key<By<Distribution>, RequiredIf> = Key {
     of: POSITIVE_DISTRIBUTION,
     absent: RequiredIf(
         "with `hold`",
-        "say how long all is well: between = { exponential = { mean = \"10m\" } }",
+        "say how long the fault is off between windows: between = { exponential = { mean = \"10m\" } }",
     ),
     says: "random windows, with `hold`: how long it is closed, drawn for each",
 };
@@ -116,7 +116,7 @@ pub(super) fn when<'a>(
         (Some(kind), _) => {
             let others = [&at, &every, &lasts, &after, &delay].into_iter().flatten();
             others.for_each(|value| {
-                refuse_other(value, kind, "hold says how long it lasts, between how long not")
+                refuse_other(value, kind, "hold says how long the fault is on, between how long it is off")
             });
             let (between, hold) = (BETWEEN.read(&table), HOLD.read(&table));
             let (between, hold) = (between?, hold?);

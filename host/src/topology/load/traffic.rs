@@ -95,7 +95,7 @@ pub(super) fn traffic(table: &Table<'_>, around: &Surroundings<'_>) -> Option<(T
         (Some(_), Some(users_value)) => users_value.refuse_key(
             Problem::new("the load has both arrivals and users")
                 .label("arrivals is given as well")
-                .help("keep arrivals if requests come whatever became of those before, users if they wait"),
+                .help("keep arrivals for requests that do not wait for answers, users for those that do"),
         ),
         (None, None) => {
             let remedy = "say when requests come: arrivals = { poisson = \"50/s\" }, or users = 20";

@@ -39,7 +39,7 @@ static LEFT: Key<By<f64>, Required> = Key {
 fn shrink(keys: &Keys<'_, '_>) -> Option<Read> {
     let left = keys.read(&LEFT)?;
     if left >= 1.0 {
-        let problem = Problem::new("a cache of which all is left is as it was").label("has no effect");
+        let problem = Problem::new("left = 1 leaves the cache as it is").label("has no effect");
         return keys.get(&LEFT)?.refuse(problem.help("write a share below 1: left = 0.2"));
     }
     read(keys, CacheFault::Shrink { left }, format!(" to {left}"))
