@@ -1,6 +1,6 @@
 //! `simhost lab dev`: for the authors of labs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use crate::report::words::counted;
 
 use super::super::{print, refuse};
 use super::check::seeds;
-use super::{quiet, refused};
+use super::quiet;
 
 #[derive(Debug, Args)]
 pub struct Dev {
@@ -28,11 +28,11 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct DevCheck {
-    /// The folder of a lab, or one with folders of labs
+    /// Folders of labs, or of folders of labs
     #[arg(default_value = ".", value_name = "FOLDER")]
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
 
-    /// Only this lab of the folder, by its folder's name
+    /// Only this lab of the folders, by its folder's name
     #[arg(long, value_name = "NAME")]
     lab: Option<String>,
 
@@ -90,20 +90,31 @@ impl DevCheck {
 
     /// The folders of labs that are asked for.
     fn labs(&self) -> Result<Vec<PathBuf>, Refused> {
-        let is_lab = |path: &PathBuf| path.join("lab.toml").is_file();
-        if is_lab(&self.folder) {
-            return Ok(vec![self.folder.clone()]);
+        let (mut all, mut problems) = (Vec::new(), Vec::new());
+        for folder in &self.folders {
+            let labs = self.below(folder);
+            if labs.is_empty() {
+                let problem = Problem::new(format!("{} has no lab", folder.display()));
+                problems.push(problem.help("name a folder with a lab.toml, or one with folders of labs"));
+            }
+            all.extend(labs);
         }
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        if problems.is_empty() { Ok(all) } else { Err(Refused::new(None, problems)) }
+    }
+
+    /// The lab of this folder, or those in it.
+    fn below(&self, folder: &Path) -> Vec<PathBuf> {
+        let is_lab = |path: &PathBuf| path.join("lab.toml").is_file();
+        let folder = folder.to_owned();
+        if is_lab(&folder) {
+            return vec![folder];
+        }
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         let mut labs: Vec<_> = entries.map(|entry| entry.path()).filter(is_lab).collect();
         labs.sort();
         if let Some(name) = &self.lab {
             labs.retain(|path| path.file_name().is_some_and(|folder| folder.to_string_lossy() == **name));
         }
-        if labs.is_empty() {
-            let problem = Problem::new(format!("{} has no lab", self.folder.display()));
-            return Err(refused(problem.help("name a folder with a lab.toml, or one with folders of labs")));
-        }
-        Ok(labs)
+        labs
     }
 }

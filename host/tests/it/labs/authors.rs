@@ -129,6 +129,13 @@ fn a_folder_of_labs_is_examined_lab_by_lab() {
     assert!(done.stdout.contains("05-pages: good") && done.stdout.contains("06-broken: it cannot be judged"));
     let one = home.lab(&["dev", "check", ".", "--lab", "05-pages", "--seeds", "1"]);
     assert_eq!(one.code, Some(0), "{}{}", one.stdout, one.stderr);
+    // As a shell writes a pattern of names.
+    let both = home.lab(&["dev", "check", "05-pages", "06-broken", "--seeds", "1"]);
+    assert_eq!((both.code, both.stdout.lines().count()), (Some(1), 2), "{}{}", both.stdout, both.stderr);
+    refused(
+        &home.lab(&["dev", "check", "05-pages", "07-none", "08-none"]),
+        &["07-none has no lab", "08-none has"],
+    );
 }
 
 #[test]
