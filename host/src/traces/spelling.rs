@@ -1,6 +1,6 @@
-//! Values of OTLP as JSON in another spelling. OTLP has enums as numbers; protobuf's JSON has names too, which
-//! some writers use. Numbers that JSON has not are text in both, `"NaN"`, and protobuf's JSON has null for
-//! what is not there. Before version 0.15 of OTLP scopes were instrumentation libraries.
+//! Values of OTLP as JSON in another spelling. OTLP has enums as numbers; protobuf's JSON has names too,
+//! which some writers use. Numbers that JSON has not are text in both, `"NaN"`, and protobuf's JSON has null
+//! for what is not there. Before version 0.15 of OTLP scopes were instrumentation libraries.
 
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
