@@ -111,6 +111,9 @@ pub(crate) const BYTES_PER_WEIGHT: usize = 500;
 /// What ALTER TABLE takes for each byte of the schema, which it parses several times, in steps.
 pub(crate) const STEPS_PER_SCHEMA_BYTE: u64 = 4;
 
+/// Sets of a GROUP BY, times those of the GROUP BY around it: each reads the rows anew.
+pub(crate) const GROUPING_SETS: usize = 64;
+
 /// Queries of a WITH that changes rows.
 pub(crate) const PARTS: usize = 32;
 

@@ -44,6 +44,7 @@ pub mod sqlstate {
     pub const INVALID_DATETIME: &str = "22007";
     pub const DATETIME_OVERFLOW: &str = "22008";
     pub const SUBSTRING: &str = "22011";
+    pub const INVALID_REGEX: &str = "2201B";
     pub const LOGARITHM: &str = "2201E";
     pub const POWER: &str = "2201F";
     pub const DIVISION_BY_ZERO: &str = "22012";
@@ -143,6 +144,7 @@ fn known(code: &str) -> Option<&'static str> {
         INVALID_DATETIME,
         DATETIME_OVERFLOW,
         SUBSTRING,
+        INVALID_REGEX,
         LOGARITHM,
         POWER,
         DIVISION_BY_ZERO,

@@ -6,6 +6,7 @@ mod format;
 mod like;
 mod lists;
 mod numbers;
+mod regexes;
 mod system;
 mod texts;
 mod times;
@@ -41,6 +42,7 @@ pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usiz
     contains::define(connection)?;
     texts::define(connection, value_bytes)?;
     like::define(connection)?;
+    regexes::define(connection, value_bytes)?;
     times::define(connection)?;
     system::define(connection)?;
     for (name, explicit) in [("pg_cast", true), ("pg_assign", false)] {

@@ -16,6 +16,7 @@
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
 //! | `functions` | functions that SQLite has not, or has with another meaning |
+//! | `regex` | regular expressions, each visit of a state counted |
 //! | `price` | what a call of a function counts |
 //! | `lock` | locks of rows, keys and tables, and who waits for whom |
 //! | `engine`, `state` | SQLite, confined and counted; what its callbacks share with the database |
@@ -35,6 +36,7 @@ mod lock;
 mod place;
 mod price;
 mod program;
+mod regex;
 mod script;
 mod state;
 mod statement;

@@ -19,7 +19,9 @@ mod parts;
 mod predicate;
 mod quantifier;
 mod query;
+mod regex;
 mod relation;
+mod rollup;
 mod row_lock;
 mod set;
 mod settings;
@@ -180,6 +182,8 @@ pub(crate) struct Translator<'a> {
     changes_rows: bool,
     inserts_one: bool,
     strikes_once: bool,
+    /// How often a query is read that is written now: the sets of the GROUP BY around it.
+    sets: usize,
     /// It writes a RETURNING.
     returning: bool,
     /// It writes a `count(*)` that SQLite would take from the pages of a table, without reading its rows.
@@ -321,6 +325,7 @@ impl<'a> Translator<'a> {
             changes_rows: false,
             inserts_one: false,
             strikes_once: false,
+            sets: 1,
             returning: false,
             counts_rows: false,
         }

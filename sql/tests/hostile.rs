@@ -482,3 +482,57 @@ fn a_with_that_changes_rows_is_bounded_as_one_statement() {
     let long = format!("WITH {} SELECT sum(length(s)) FROM p7", made(7, 3, 300_000));
     assert_eq!(done(execute(&mut database, None, &long)).rows, [[Value::Int(900_000)]]);
 }
+
+/// Patterns that take other engines the square of the text, or two to its length.
+#[test]
+fn regular_expressions_take_no_time_of_two_to_the_text() {
+    let bounds = Bounds { steps: 200_000, ..Bounds::default() };
+    let mut database = Database::open("", Options { bounds, ..Options::default() }).expect("no schema");
+    let long = "repeat('a', 900)";
+    for condition in [
+        format!("{long} ~ '^(a*)*$'"),
+        format!("{long} !~ '^(a+)+b$'"),
+        format!("{long} !~ '(a|aa)+b'"),
+        format!("length(regexp_replace({long}, '(a?)(a?)(a?)$', '\\1\\2\\3')) = 900"),
+        "(repeat('ab', 400) || 'c') ~ '^(?:(?:a|b)+)+c$'".to_owned(),
+    ] {
+        let sql = format!("SELECT {condition}");
+        assert_eq!(done(execute(&mut database, None, &sql)).rows, [[Value::Bool(true)]], "{sql}");
+    }
+    for (sql, sqlstate) in [
+        (
+            "SELECT count(*) FROM generate_series(1, 200) n WHERE repeat('a', 900) || n ~ '(a?){100}a{100}b'",
+            "57014",
+        ),
+        ("SELECT regexp_replace(repeat('a', 9000), 'a*b|a', 'x', 'g')", "57014"),
+        ("SELECT regexp_count(repeat('a', 9000), 'a*b|a')", "57014"),
+        ("SELECT regexp_match(repeat('a', 7900), '(a*)(?:(?:x{250}){8})?')", "2201B"),
+        ("SELECT 'a' ~ repeat('a', 1001)", "2201B"),
+        ("SELECT 'a' ~ repeat('(', 101)", "2201B"),
+        ("SELECT 'a' ~ '((a{250}){250}){250}'", "2201B"),
+        ("SELECT length(regexp_replace(repeat('a', 900), 'a', repeat('b', 9000), 'g'))", "54000"),
+        ("SELECT count(*) FROM generate_series(1, 9000) n WHERE n::text ~ ('(a{1,200}){1,9}' || n)", "57014"),
+    ] {
+        assert_eq!(refused(&mut database, sql).sqlstate, sqlstate, "{sql}");
+    }
+}
+
+#[test]
+fn grouping_sets_inside_of_one_another_take_no_time_of_their_product() {
+    let mut database = narrow();
+    let mut query = "SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f".to_owned();
+    for depth in 1..30 {
+        query = format!("SELECT a, b, c, d, e, f FROM ({query}) AS q GROUP BY CUBE (a, b, c, d, e, f)");
+        if depth > 1 {
+            assert_eq!(refused(&mut database, &query).sqlstate, "54001", "{query}");
+        }
+    }
+    let mut single = "SELECT 1 AS a".to_owned();
+    for _ in 0..30 {
+        single = format!("SELECT a FROM ({single}) AS q GROUP BY ROLLUP (a)");
+    }
+    assert_eq!(refused(&mut database, &single).sqlstate, "54001");
+    let scanned = "SELECT count(*) FROM (SELECT count(*) FROM generate_series(1, 90000) AS n
+        GROUP BY CUBE (n, n % 2, n % 3, n % 4)) AS q";
+    assert_eq!(refused(&mut database, scanned).sqlstate, "57014");
+}

@@ -14,7 +14,7 @@ const SCHEMA: &str = "CREATE TABLE long (id INT PRIMARY KEY, v TEXT, u TEXT, j T
         '[1,' || n || ']' FROM generate_series(1, 100) AS n;";
 
 /// An expression for each class of functions, and for each function with a price of its own.
-const PRICED: [&str; 24] = [
+const PRICED: [&str; 30] = [
     "lower(v)",
     "upper(u)",
     "initcap(u)",
@@ -37,6 +37,12 @@ const PRICED: [&str; 24] = [
     "(v LIKE '%a%b%c%x')::text",
     "(u ILIKE '%é%ö%x')::text",
     "(v LIKE 'ab%_%x%')::text",
+    "(v ~ 'a.*b.*x$')::text",
+    "(u ~* 'É+x')::text",
+    "(v SIMILAR TO '%(a|b)_x%')::text",
+    "regexp_replace(v, '[ac]', 'x', 'g')",
+    "regexp_match(v, '(\\d+)$')",
+    "regexp_split_to_array(v, ', *')",
     "j::jsonb::text",
     "json_array_length(j::jsonb)::text",
 ];

@@ -132,7 +132,7 @@ fn the_caret_stands_at_the_word_that_is_wrong() {
         ("INSERT INTO stock (sku, price) VALUES ('a', 1)", "[statement:1:25]"),
         ("SELECT * FROM stok", "[statement:1:15]"),
         ("SELECT s.id FROM stock s, stock t WHERE sku = 'a'", "[statement:1:41]"),
-        ("SELECT 1 FROM stock WHERE sku SIMILAR TO 'a'", "[statement:1:27]"),
+        ("SELECT 1 FROM stock WHERE sku COLLATE \"de\" = 'a'", "[statement:1:27]"),
         ("SELECT sku, count(*) FROM stock", "[statement:1:8]"),
         ("SELECT id FROM stock WHERE id = 'x'", "[statement:1:33]"),
         ("SELECT 1;\nSELECT 2, skv FROM stock", "[statement:2:11]"),

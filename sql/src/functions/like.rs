@@ -51,7 +51,7 @@ enum Part {
 }
 
 /// At most one character; none if nothing escapes.
-fn escape_of(text: &str) -> Result<Option<char>> {
+pub(super) fn escape_of(text: &str) -> Result<Option<char>> {
     let mut letters = text.chars();
     match (letters.next(), letters.next()) {
         (first, None) => Ok(first),

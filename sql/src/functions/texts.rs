@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Functions, SAME, pure, scalar};
 use crate::error::{Failure, Result, sqlstate};
+use crate::price::Price;
 use crate::types::text;
 use crate::value::Value;
 
@@ -15,9 +16,20 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
         Value::Text(text) => Ok(Value::Int(text.chars().count() as i64)),
         other => Ok(Value::Int(text(other.clone()).chars().count() as i64)),
     })?;
-    pure(connection, "pg_lower", 1, |args| Ok(Value::Text(of(args, 0).to_lowercase())))?;
-    pure(connection, "pg_upper", 1, |args| Ok(Value::Text(upper(&of(args, 0)))))?;
-    pure(connection, "pg_initcap", 1, |args| Ok(Value::Text(initcap(&of(args, 0)))))?;
+    type Cased = fn(&str) -> String;
+    let cased: [(&str, Cased); 3] =
+        [("pg_lower", |text| text.to_lowercase()), ("pg_upper", upper), ("pg_initcap", initcap)];
+    for (name, function) in cased {
+        let shared = connection.shared.clone();
+        pure(connection, name, 1, move |args| {
+            let text = of(args, 0);
+            // Letters beyond ASCII are looked up in tables.
+            if !text.is_ascii() {
+                shared.take(Price::of(name).value(text.len()))?;
+            }
+            Ok(Value::Text(function(&text)))
+        })?;
+    }
     pure(connection, "pg_reverse", 1, |args| Ok(Value::Text(of(args, 0).chars().rev().collect())))?;
     pure(connection, "pg_left", 2, |args| {
         let (text, count) = (of(args, 0), whole(args, 1)?);

@@ -72,7 +72,7 @@ impl Translator<'_> {
     }
 
     /// The columns of a SELECT with their names, those of `*` one by one.
-    fn items(&mut self, select: &Select) -> Result<Vec<(String, Expr)>> {
+    pub(super) fn items(&mut self, select: &Select) -> Result<Vec<(String, Expr)>> {
         let mut items = Vec::new();
         for item in &select.projection {
             let of = match item {
@@ -105,7 +105,7 @@ impl Translator<'_> {
     }
 
     /// What a term of the ORDER BY or of DISTINCT ON stands for: a number or an alias is that of a column.
-    fn meant(&self, expr: &Expr, items: &[(String, Expr)], clause: &str) -> Result<Expr> {
+    pub(super) fn meant(&self, expr: &Expr, items: &[(String, Expr)], clause: &str) -> Result<Expr> {
         super::order::within_columns(expr, Some(items.len()), clause)?;
         let found = match expr {
             Expr::Value(value) => {

@@ -292,7 +292,7 @@ pub(super) fn unsupported(expr: &Expr) -> Failure {
     let hint = match expr {
         Expr::CompoundFieldAccess { .. } => "use unnest(…) WITH ORDINALITY in FROM, a table or JSON",
         Expr::Collate { .. } => "texts compare by their bytes: write COLLATE \"C\", or leave it out",
-        Expr::SimilarTo { .. } | Expr::RLike { .. } => "use LIKE or ILIKE",
+        Expr::RLike { .. } => "use ~, or LIKE",
         Expr::Interval(_) => "add an interval to a timestamp, or subtract it",
         Expr::AnyOp { .. } | Expr::AllOp { .. } => "use `= ANY (…)`, `<> ALL (…)`, or a subquery with EXISTS",
         Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => "use UNION ALL of several GROUP BY",

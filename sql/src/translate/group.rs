@@ -16,8 +16,9 @@ impl Translator<'_> {
             return Err(Failure::unsupported("this GROUP BY", "use UNION ALL of several GROUP BY"));
         }
         if list.iter().any(|term| matches!(term, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))) {
-            let hint = "use UNION ALL of several GROUP BY";
-            return Err(Failure::unsupported("GROUP BY with ROLLUP, CUBE or GROUPING SETS", hint));
+            let hint = "put this SELECT into parentheses";
+            let what = "GROUP BY with ROLLUP, CUBE or GROUPING SETS in this place";
+            return Err(Failure::unsupported(what, hint));
         }
         self.result_columns(list.len())?;
         let counted =

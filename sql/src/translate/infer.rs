@@ -96,6 +96,7 @@ impl Translator<'_> {
                 },
                 _ => Type::Unknown,
             },
+            part if super::regex::part_of(part).is_some() => Type::Text,
             boolean if is_boolean(boolean) => Type::Bool,
             _ => Type::Unknown,
         }
@@ -276,6 +277,7 @@ fn is_boolean(expr: &Expr) -> bool {
             | Expr::Between { .. }
             | Expr::Like { .. }
             | Expr::ILike { .. }
+            | Expr::SimilarTo { .. }
             | Expr::AnyOp { .. }
             | Expr::AllOp { .. }
             | Expr::Exists { .. }

@@ -57,12 +57,13 @@ impl Translator<'_> {
             Op::PGNotLikeMatch => self.like(true, left, right, None, false),
             Op::PGILikeMatch => self.like(false, left, right, None, true),
             Op::PGNotILikeMatch => self.like(true, left, right, None, true),
-            Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGRegexNotMatch | Op::PGRegexNotIMatch => {
-                Err(Failure::unsupported(format!("the operator {op}"), "use LIKE or ILIKE"))
-            }
+            Op::PGRegexMatch => self.regex(false, left, right, ""),
+            Op::PGRegexIMatch => self.regex(false, left, right, "i"),
+            Op::PGRegexNotMatch => self.regex(true, left, right, ""),
+            Op::PGRegexNotIMatch => self.regex(true, left, right, "i"),
             other => Err(Failure::unsupported(
                 format!("the operator {other}"),
-                "use comparison, arithmetic, ||, LIKE, ->, ->>, #>, #>> and @>",
+                "use comparison, arithmetic, ||, LIKE, ~, ->, ->>, #>, #>> and @>",
             )),
         }
     }

@@ -3,7 +3,7 @@
 use sqlparser::ast::{BinaryOperator as Op, Expr, InTarget, ObjectName, TrimWhereField, Value as Literal};
 
 use super::expr::unsupported;
-use super::{Translator, call, interval, literal};
+use super::{Translator, call, interval, literal, regex};
 use crate::error::{Failure, Result, sqlstate};
 use crate::types::{Category, Type};
 
@@ -67,17 +67,11 @@ impl Translator<'_> {
                 self.inside("pg_strpos(", r#in, Type::Text, ", ")?;
                 self.inside("", expr, Type::Text, ")")
             }
+            Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.similar(*negated, expr, pattern, escape_char.as_deref())
+            }
             Expr::Substring { expr, substring_from, substring_for, .. } => {
-                self.inside("pg_substr(", expr, Type::Text, ", ")?;
-                match substring_from {
-                    Some(from) => self.expr(from, Type::Int4)?,
-                    None => self.put("1"),
-                }
-                if let Some(length) = substring_for {
-                    self.inside(", ", length, Type::Int4, "")?;
-                }
-                self.put(")");
-                Ok(())
+                self.substring(expr, substring_from.as_deref(), substring_for.as_deref())
             }
             Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 self.inside("pg_overlay(", expr, Type::Text, ", ")?;
@@ -105,8 +99,30 @@ impl Translator<'_> {
                 self.put(")");
                 Ok(())
             }
-            other => Err(unsupported(other)),
+            other => match regex::part_of(other) {
+                Some((function, at)) => self.regex_part(function, at),
+                None => Err(unsupported(other)),
+            },
         }
+    }
+
+    fn substring(&mut self, text: &Expr, from: Option<&Expr>, length: Option<&Expr>) -> Result<()> {
+        if let (Some(pattern), None) = (from, length)
+            && self.is_pattern(pattern)
+        {
+            self.inside("pg_regexp_substring(", text, Type::Text, ", ")?;
+            return self.inside("", pattern, Type::Text, ")");
+        }
+        self.inside("pg_substr(", text, Type::Text, ", ")?;
+        match from {
+            Some(from) => self.expr(from, Type::Int4)?,
+            None => self.put("1"),
+        }
+        if let Some(length) = length {
+            self.inside(", ", length, Type::Int4, "")?;
+        }
+        self.put(")");
+        Ok(())
     }
 
     fn between(&mut self, expr: &Expr, negated: bool, low: &Expr, high: &Expr) -> Result<()> {

@@ -9,7 +9,7 @@ use super::relation::column_name;
 use super::row_lock::not_lockable;
 use super::set::{as_wanted, is_widened};
 use super::size::Written;
-use super::{Cte, Run, Translator, call, folded, parts, quoted, relation_name};
+use super::{Cte, Run, Translator, call, folded, parts, quoted, relation_name, rollup};
 use crate::catalogue::{Body, Output};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
@@ -51,6 +51,20 @@ impl Translator<'_> {
             }
             let made = self.scoped(select, |this| this.distinct_on(query, select, on))?;
             let written = self.query_locking(&made, false)?;
+            self.ctes.truncate(outer);
+            return Ok(written);
+        }
+        if let SetExpr::Select(select) = query.body.as_ref()
+            && rollup::has_sets(select)
+            && !matches!(select.distinct, Some(Distinct::On(_)))
+        {
+            if let Some(lock) = query.locks.first() {
+                return Err(not_lockable(lock, "GROUP BY clause"));
+            }
+            let around = self.sets;
+            let made = self.scoped(select, |this| this.grouping_sets(query, select))?;
+            let written = self.query_locking(&made, false)?;
+            self.sets = around;
             self.ctes.truncate(outer);
             return Ok(written);
         }

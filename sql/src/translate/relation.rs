@@ -7,8 +7,8 @@ use sqlparser::ast::{
 };
 
 use super::{
-    Cte, Relation, Translator, call, each, folded, from, interval, literal, quoted, relation_name, system,
-    undefined_table,
+    Cte, Relation, Translator, call, each, folded, from, interval, literal, quoted, regex, relation_name,
+    rollup, system, undefined_table,
 };
 use crate::bounds::EFFORT_PER_QUERY;
 use crate::catalogue::{Body, Output};
@@ -31,6 +31,7 @@ pub(super) fn column_name(expr: &Expr) -> String {
             },
             name => name,
         },
+        part if regex::part_of(part).is_some() => "regexp_match".to_owned(),
         Expr::Case { .. } => "case".to_owned(),
         Expr::Array(_) => "array".to_owned(),
         Expr::Overlay { .. } => "overlay".to_owned(),
@@ -136,9 +137,13 @@ impl Translator<'_> {
             SetExpr::Select(select) => {
                 let relations = self.relations(&select.from)?;
                 self.scopes.push(relations);
-                let outputs = self.projected_kinds(&select.projection);
+                let described = self.projected_kinds(&select.projection);
                 self.scopes.pop();
-                outputs
+                let (mut outputs, kinds) = described?;
+                if rollup::has_sets(select) {
+                    outputs.iter_mut().for_each(|output| output.not_null = false);
+                }
+                Ok((outputs, kinds))
             }
             SetExpr::Query(query) => {
                 let outputs = self.describe(query)?;
@@ -160,8 +165,8 @@ impl Translator<'_> {
                 for (output, kind) in outputs.iter_mut().zip(&common) {
                     output.kind = if *kind == Type::Unknown { output.kind } else { *kind };
                 }
-                // Another part may have larger numbers.
-                outputs.iter_mut().for_each(|output| output.bits = 64);
+                // Another part may have larger numbers, and NULL.
+                outputs.iter_mut().for_each(|output| (output.bits, output.not_null) = (64, false));
                 Ok((outputs, common))
             }
             SetExpr::Values(values) => {

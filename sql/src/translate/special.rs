@@ -51,7 +51,7 @@ pub(super) fn type_of(translator: &Translator<'_>, name: &str, function: &Functi
         | "current_setting"
         | "pg_get_serial_sequence" => Type::Text,
         "jsonb_exists" => Type::Bool,
-        "cardinality" | "array_length" | "num_nulls" | "num_nonnulls" => Type::Int4,
+        "grouping" | "cardinality" | "array_length" | "num_nulls" | "num_nonnulls" => Type::Int4,
         "to_date" | "make_date" => Type::Date,
         "make_timestamp" => Type::Timestamp,
         "make_timestamptz" => Type::Timestamptz,

@@ -1,0 +1,31 @@
+-- Regular expressions
+CREATE TABLE mails (id INT PRIMARY KEY, address TEXT, sku VARCHAR(20), n INT);
+INSERT INTO mails VALUES (1, 'Ann@Example.com', 'SKU-0012', 5), (2, 'bob@example.org', 'sku-7', 6), (3, 'no mail', 'X', 7), (4, NULL, 'SKU-3', 8);
+SELECT id, address ~ '^[a-z]+@', address ~* '^[a-z]+@', address !~ '\.com$', address !~* 'COM' FROM mails ORDER BY id;
+SELECT id FROM mails WHERE sku ~ '^SKU-\d{4}$' OR address ~ 'mail$' ORDER BY id;
+SELECT id FROM mails WHERE sku SIMILAR TO '(SKU|sku)-[0-9]+' AND sku NOT SIMILAR TO '%3' ORDER BY id;
+SELECT 'abc' SIMILAR TO 'a', 'abc' SIMILAR TO '%(b|d)%', 'a.c' SIMILAR TO 'a.c', 'axc' SIMILAR TO 'a.c', 'a%c' SIMILAR TO 'a#%c' ESCAPE '#', 'abc' SIMILAR TO '_b_', 'ab' SIMILAR TO 'a|b';
+SELECT substring(address FROM '@(.*)$'), substring(address FROM '[^@]+'), substring(address, 'o.'), substring(address FROM 2 FOR 3) FROM mails ORDER BY id;
+SELECT regexp_replace(sku, '[^0-9]', ''), regexp_replace(sku, '[^0-9]', '', 'g'), regexp_replace(address, '(.*)@(.*)', '\2 at \1 (\&)'), regexp_replace(lower(address), '[aeiou]', '<\&>', 'gi') FROM mails ORDER BY id;
+SELECT regexp_replace('abc', 'b*', 'X', 'g'), regexp_replace('foobarbaz', 'b..', 'X'), regexp_replace('foobarbaz', 'b(..)', 'X\1Y', 'g'), regexp_replace('a\b', '\\', '\\\\'), regexp_replace('x', 'y', '\1');
+SELECT regexp_match('foobarbequebaz', 'bar.*que'), regexp_match('foobarbequebaz', '(bar)(beque)'), regexp_match('x', 'y'), (regexp_match(address, '(\w+)@(\w+)'))[2], (regexp_match(sku, '\d+'))[1], (regexp_match(sku, 'zz'))[1] FROM mails WHERE id = 1;
+SELECT regexp_split_to_array('the quick  brown', '\s+'), regexp_split_to_array('ab,c', ''), regexp_split_to_array('a1b2', '\d'), regexp_count('banana', 'an'), regexp_count('Banana', 'A', 4, 'i'), regexp_like('Ab', 'ab', 'i'), regexp_substr('x 42 y', '\d+');
+SELECT word, count(*) FROM unnest(regexp_split_to_array('a b a', ' ')) AS word GROUP BY word ORDER BY word;
+CREATE TABLE codes (code TEXT CHECK (code ~ '^[A-Z]{2}$'));
+INSERT INTO codes VALUES ('AB');
+INSERT INTO codes VALUES ('abc');
+CREATE INDEX mails_domain_idx ON mails ((substring(address FROM '@(.*)$')));
+EXPLAIN SELECT id FROM mails WHERE substring(address FROM '@(.*)$') = 'example.org';
+SELECT id FROM mails WHERE substring(address FROM '@(.*)$') = 'example.org';
+-- What is no pattern, and what is not there
+SELECT 'a' ~ '(a';
+SELECT 'aa' ~ '(a)\1';
+SELECT 'a' ~ '(?=a)';
+SELECT 'a' ~ '[[:nope:]]';
+SELECT regexp_replace('a', 'a', 'b', 'z');
+SELECT regexp_match('a', 'a', 'g');
+SELECT n ~ '5' FROM mails;
+SELECT regexp_replace('a', 'a', 'b', 1);
+SELECT regexp_matches('a', 'a', 'g');
+SELECT address FROM mails WHERE address ~ NULL;
+SELECT ('{a,b}'::text[])[1];

@@ -1,0 +1,31 @@
+-- ROLLUP, CUBE, GROUPING SETS
+CREATE TABLE sales (region TEXT NOT NULL, product TEXT NOT NULL, year INT NOT NULL, amount INT);
+INSERT INTO sales VALUES ('north', 'tea', 2025, 10), ('north', 'tea', 2026, 20), ('north', 'salt', 2026, 5), ('south', 'tea', 2026, 7), ('south', 'salt', 2025, NULL);
+SELECT region, product, sum(amount), count(*) FROM sales GROUP BY ROLLUP (region, product) ORDER BY region, product;
+SELECT region, product, sum(amount) AS total FROM sales GROUP BY CUBE (region, product) ORDER BY 1, 2;
+SELECT region, product, count(*), GROUPING(region, product) AS of, grouping(product) FROM sales GROUP BY GROUPING SETS ((region, product), (region), ()) ORDER BY grouping(region, product), region, product;
+SELECT coalesce(region, 'all') AS place, sum(amount) FROM sales GROUP BY ROLLUP (region) ORDER BY GROUPING(region), place;
+SELECT CASE WHEN GROUPING(s.region) = 1 THEN 'total' ELSE s.region END AS place, year, max(amount) FROM sales s WHERE product = 'tea' GROUP BY year, ROLLUP (region) HAVING count(*) > 0 ORDER BY year DESC, place;
+SELECT region, year, sum(amount) FROM sales GROUP BY ROLLUP ((region, year)) ORDER BY sum(amount) DESC NULLS LAST, region LIMIT 2 OFFSET 1;
+SELECT region, GROUPING(region) FROM sales GROUP BY ROLLUP (region) ORDER BY 2, 1;
+SELECT region, GROUPING(region) FROM sales WHERE false GROUP BY ROLLUP (region);
+SELECT region, count(*) FROM sales WHERE false GROUP BY ROLLUP (region) HAVING count(*) = 0;
+SELECT GROUPING(region) FROM sales GROUP BY ROLLUP (region) HAVING GROUPING(region) = 1;
+SELECT year / 2 AS half, count(DISTINCT region) FROM sales GROUP BY ROLLUP (half) ORDER BY half;
+SELECT q.region, q.n FROM (SELECT region, count(*) AS n FROM sales GROUP BY CUBE (region)) AS q ORDER BY q.region DESC;
+WITH r AS (SELECT region, product, sum(amount) AS s FROM sales GROUP BY GROUPING SETS (ROLLUP (region, product), (product))) SELECT count(*), count(region), count(product) FROM r;
+SELECT DISTINCT sum(amount) FROM sales GROUP BY CUBE (region, year) ORDER BY 1;
+(SELECT region, count(*) FROM sales GROUP BY ROLLUP (region)) UNION ALL SELECT 'x', 0 ORDER BY 1;
+CREATE VIEW totals AS SELECT region, sum(amount) AS amount FROM sales GROUP BY ROLLUP (region);
+SELECT * FROM totals ORDER BY region;
+SELECT id FROM (SELECT year AS id FROM sales UNION SELECT NULL) AS q ORDER BY id;
+-- What cannot be
+SELECT product, region, count(*) FROM sales GROUP BY ROLLUP (region);
+SELECT GROUPING(product) FROM sales GROUP BY ROLLUP (region);
+SELECT region, rank() OVER (ORDER BY sum(amount)) FROM sales GROUP BY ROLLUP (region);
+SELECT region, (SELECT 1) FROM sales GROUP BY ROLLUP (region);
+SELECT region FROM sales GROUP BY ROLLUP (region) FOR UPDATE;
+SELECT region, count(*) FROM sales GROUP BY ROLLUP (region) UNION ALL SELECT 'x', 0;
+SELECT count(*) FROM sales GROUP BY CUBE (region, product, year, amount, region || 'a', product || 'a', year + 1);
+SELECT region FROM sales GROUP BY ROLLUP (2);
+SELECT GROUPING(region) FROM sales GROUP BY region;
