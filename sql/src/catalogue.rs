@@ -40,6 +40,8 @@ pub(crate) struct Column {
     pub always: bool,
     /// It is SQLite's rowid.
     pub is_rowid: bool,
+    /// GENERATED ALWAYS AS (…) STORED: its values follow from the others of the row.
+    pub generated: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -75,6 +75,7 @@ pub mod sqlstate {
     pub const GROUPING: &str = "42803";
     pub const TYPE_MISMATCH: &str = "42804";
     pub const WRONG_OBJECT: &str = "42809";
+    pub const GENERATED_ALWAYS: &str = "428C9";
     pub const INVALID_FOREIGN_KEY: &str = "42830";
     pub const UNDEFINED_FUNCTION: &str = "42883";
     pub const UNDEFINED_TABLE: &str = "42P01";

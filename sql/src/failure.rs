@@ -109,7 +109,19 @@ pub(crate) const OTHER_COLUMN: &str =
 /// A part of a message of SQLite, and the code, the message and the remedy that stand for it.
 type Refusal = (&'static str, &'static str, &'static str, &'static str);
 
-const REFUSALS: [Refusal; 24] = [
+const REFUSALS: [Refusal; 26] = [
+    (
+        "non-deterministic functions prohibited in generated columns",
+        sqlstate::INVALID_DEFINITION,
+        "generation expression is not immutable",
+        "use columns of the row, and functions that give the same for the same values",
+    ),
+    (
+        "subqueries prohibited in generated columns",
+        sqlstate::NOT_SUPPORTED,
+        "cannot use subquery in column generation expression",
+        "use columns of the row",
+    ),
     ("malformed JSON", sqlstate::INVALID_TEXT, "invalid input syntax for type json", JSON),
     ("integer overflow", sqlstate::OUT_OF_RANGE, "bigint out of range", "calculate with smaller numbers"),
     (

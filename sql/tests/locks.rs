@@ -508,3 +508,23 @@ fn weak_locks_keep_out_what_postgresql_says() {
         }
     }
 }
+
+#[test]
+fn generated_columns_follow_their_rows_from_transaction_to_transaction() {
+    let schema = "
+        CREATE TABLE boxes (id INT PRIMARY KEY, w INT, code TEXT GENERATED ALWAYS AS ('c' || w) STORED UNIQUE);
+        INSERT INTO boxes VALUES (1, 1), (2, 2);";
+    let mut sessions = Sessions::new(schema, 2);
+    done(sessions.run(0, "UPDATE boxes SET w = 7 WHERE id = 1"));
+    done(sessions.run(1, "INSERT INTO boxes (id, w) VALUES (3, 3)"));
+    done(sessions.run(1, "UPDATE boxes SET w = 8 WHERE id = 2"));
+    let codes = "SELECT string_agg(code, ',' ORDER BY id) FROM boxes";
+    assert_eq!(ids(sessions.run(0, codes)), [Value::Text("c7,c2".to_owned())]);
+    assert_eq!(ids(sessions.run(1, codes)), [Value::Text("c1,c8,c3".to_owned())]);
+    // The key is that of the change.
+    blocked(sessions.run(1, "INSERT INTO boxes (id, w) VALUES (4, 7)"));
+    sessions.rollback(0);
+    done(sessions.run(1, "INSERT INTO boxes (id, w) VALUES (4, 7)"));
+    sessions.commit(1);
+    assert_eq!(ids(sessions.alone(codes)), [Value::Text("c1,c8,c3,c7".to_owned())]);
+}

@@ -115,6 +115,8 @@ impl Database {
     }
 }
 
+/// The columns of which a row is made; others follow from these.
 fn columns(table: &Table) -> Vec<String> {
-    table.columns.iter().map(|column| quoted(&column.name)).collect()
+    let stored = table.columns.iter().filter(|column| !column.generated);
+    stored.map(|column| quoted(&column.name)).collect()
 }

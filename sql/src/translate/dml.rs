@@ -7,7 +7,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind,
 };
 
-use super::{Plan, Relation, Run, Translator, folded, quoted, relation_name, undefined_column};
+use super::{Plan, Relation, Run, Translator, folded, insert, quoted, relation_name, undefined_column};
 use crate::catalogue::{Output, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
@@ -130,6 +130,13 @@ impl Translator<'_> {
     }
 
     pub(super) fn assignments(&mut self, assignments: &[Assignment], table: &Table) -> Result<()> {
+        for name in insert::targets(assignments) {
+            if table.column(&name).is_some_and(|column| column.generated) {
+                let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                return Err(Failure::new(sqlstate::GENERATED_ALWAYS, message)
+                    .hint("update the columns that it is made of"));
+            }
+        }
         self.list(assignments, |this, assignment| match &assignment.target {
             AssignmentTarget::ColumnName(name) => {
                 let name = relation_name(name)?;

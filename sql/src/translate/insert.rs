@@ -128,10 +128,16 @@ impl Translator<'_> {
                 self.list(&values.rows, |this, row| {
                     this.as_wide(named, row.content.len(), true)?;
                     this.put("(");
-                    for (_, value) in &given {
-                        this.put(&format!("{value}, "));
+                    let mut cells: Vec<(&Expr, &&Column)> = row.content.iter().zip(named).collect();
+                    let given_to = cells.iter().find(|(expr, column)| column.generated && !is_default(expr));
+                    if let Some((_, column)) = given_to {
+                        return Err(not_given(column));
                     }
-                    let cells: Vec<(&Expr, &&Column)> = row.content.iter().zip(named).collect();
+                    cells.retain(|(_, column)| !column.generated);
+                    let separator = if cells.is_empty() { "" } else { ", " };
+                    let given: Vec<&str> = given.iter().map(|(_, value)| value.as_str()).collect();
+                    this.put(&given.join(", "));
+                    this.put(if given.is_empty() { "" } else { separator });
                     this.list(&cells, |this, (expr, column)| {
                         if user && column.sequence.is_some() {
                             this.default(column);
@@ -141,7 +147,7 @@ impl Translator<'_> {
                             let message =
                                 format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
                             let hint = "leave the column out, or use OVERRIDING SYSTEM VALUE";
-                            return Err(Failure::new("428C9", message).hint(hint));
+                            return Err(Failure::new(sqlstate::GENERATED_ALWAYS, message).hint(hint));
                         }
                         this.assigned(expr, column)
                     })?;
@@ -157,6 +163,9 @@ impl Translator<'_> {
     fn insert_query(&mut self, source: &Query, table: &Table, named: &[&Column], all: bool) -> Result<()> {
         let outputs = self.describe(source)?;
         let named = self.as_wide(named, outputs.len(), all)?;
+        if let Some(column) = named.iter().find(|column| column.generated) {
+            return Err(not_given(column));
+        }
         let given = self.columns(table, named);
         let names: Vec<String> = (1..=named.len()).map(|at| format!("c{at}")).collect();
         self.put(&format!(" WITH pg_source({}) AS (", names.join(", ")));
@@ -195,7 +204,8 @@ impl Translator<'_> {
     fn columns(&mut self, table: &Table, named: &[&Column]) -> Vec<(String, String)> {
         let given = given(table, named);
         let names = given.iter().map(|(column, _)| column.clone());
-        let names: Vec<String> = names.chain(named.iter().map(|column| quoted(&column.name))).collect();
+        let stored = named.iter().filter(|column| !column.generated);
+        let names: Vec<String> = names.chain(stored.map(|column| quoted(&column.name))).collect();
         self.put(&format!(" ({})", names.join(", ")));
         given
     }
@@ -302,13 +312,28 @@ impl Translator<'_> {
 
     /// Rows whose keys stay as they are, are locked less strongly.
     pub(super) fn strength(&self, table: &str, assignments: &[Assignment]) -> Strength {
-        let targets = assignments.iter().flat_map(|assignment| match &assignment.target {
-            sqlparser::ast::AssignmentTarget::ColumnName(name) => vec![name],
-            sqlparser::ast::AssignmentTarget::Tuple(names) => names.iter().collect(),
-        });
-        let names: Vec<String> = targets.filter_map(|name| relation_name(name).ok()).collect();
+        let mut names: Vec<String> = targets(assignments).collect();
+        // Any change may change those as well.
+        let known = self.catalogue.tables.get(table);
+        let columns = known.map(|table| table.columns.as_slice()).unwrap_or_default();
+        let generated = columns.iter().filter(|column| column.generated);
+        names.extend(generated.map(|column| column.name.clone()));
         if self.catalogue.touches_key(table, &names) { Strength::Update } else { Strength::NoKeyUpdate }
     }
+}
+
+/// The columns that get a value.
+pub(super) fn targets(assignments: &[Assignment]) -> impl Iterator<Item = String> {
+    let targets = assignments.iter().flat_map(|assignment| match &assignment.target {
+        sqlparser::ast::AssignmentTarget::ColumnName(name) => vec![name],
+        sqlparser::ast::AssignmentTarget::Tuple(names) => names.iter().collect(),
+    });
+    targets.filter_map(|name| relation_name(name).ok())
+}
+
+fn not_given(column: &Column) -> Failure {
+    let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+    Failure::new(sqlstate::GENERATED_ALWAYS, message).hint("leave the column out")
 }
 
 /// Whether it changes the rows that are there.

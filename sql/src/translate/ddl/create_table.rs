@@ -26,6 +26,8 @@ pub(super) struct Draft {
     pub primary: Option<(Option<String>, Vec<String>)>,
     pub uniques: Vec<(Option<String>, Vec<String>)>,
     pub checks: Vec<(Option<String>, String, Expr)>,
+    /// Places of columns whose values follow from the others, and how.
+    pub generated: Vec<(usize, Expr)>,
     pub sequences: Vec<(String, i64, i64)>,
 }
 
@@ -46,6 +48,7 @@ impl Translator<'_> {
             primary: None,
             uniques: Vec::new(),
             checks: Vec::new(),
+            generated: Vec::new(),
             sequences: Vec::new(),
         };
         self.table_columns(create.columns.len())?;
@@ -58,7 +61,8 @@ impl Translator<'_> {
         }
         self.has_room(1 + draft.uniques.len() + draft.sequences.len())?;
         self.keys(&mut draft)?;
-        self.column_texts(&mut draft)?;
+        let generated = self.generated_texts(&mut draft)?;
+        column_texts(&mut draft, &generated)?;
         self.check_texts(&mut draft)?;
         for constraint in &foreign {
             self.foreign(constraint, &mut draft)?;
@@ -110,6 +114,7 @@ impl Translator<'_> {
             sequence: None,
             always: false,
             is_rowid: false,
+            generated: false,
         };
         if serial {
             self.counts(&mut column, (1, 1), draft);
@@ -153,8 +158,13 @@ impl Translator<'_> {
                     column.always = matches!(as_what, GeneratedAs::Always);
                     self.counts(&mut column, counting, draft);
                 }
+                ColumnOption::Generated { generation_expr: Some(expr), .. } => {
+                    column.generated = true;
+                    draft.generated.push((draft.table.columns.len(), expr.clone()));
+                }
                 other => {
-                    let hint = "use NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK, REFERENCES and IDENTITY";
+                    let hint = "use NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK, REFERENCES, IDENTITY and \
+                                GENERATED ALWAYS AS (…) STORED";
                     return Err(at(Failure::unsupported(format!("`{other}` of a column"), hint)));
                 }
             }
@@ -220,14 +230,38 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn column_texts(&mut self, draft: &mut Draft) -> Result<()> {
-        for (at, column) in draft.table.columns.iter().enumerate() {
-            draft.parts.push(column_text(column, &draft.name, draft.table.rowid == Some(at)));
+    /// Columns whose values follow from the others.
+    fn generated_texts(&mut self, draft: &mut Draft) -> Result<BTreeMap<usize, String>> {
+        let mut texts = BTreeMap::new();
+        let mut table = draft.table.clone();
+        table.columns.retain(|column| !column.generated);
+        self.scopes.push(vec![Relation::of_table(&draft.name, &draft.name, &table)]);
+        for (at, expr) in std::mem::take(&mut draft.generated) {
+            let column = draft.table.columns[at].clone();
+            if column.default.is_some() || column.sequence.is_some() {
+                let message = format!(
+                    "both default and generation expression specified for column \"{}\"",
+                    column.name
+                );
+                return Err(Failure::new(sqlstate::SYNTAX, message).hint("leave the default out"));
+            }
+            if column.is_rowid {
+                let hint = "use a key of another column, or IDENTITY";
+                return Err(Failure::unsupported("a primary key that is a generated column", hint));
+            }
+            let text = self.apart(|this| this.assigned(&expr, &column))?;
+            let mut others = draft.table.columns.iter().filter(|column| column.generated);
+            if let Some(other) = others.find(|other| text.contains(&quoted(&other.name))) {
+                let message =
+                    format!("cannot use generated column \"{}\" in column generation expression", other.name);
+                return Err(Failure::new(sqlstate::INVALID_DEFINITION, message)
+                    .hint("write what that column is made of"));
+            }
+            texts.insert(at, text);
+            self.within()?;
         }
-        if draft.parts.is_empty() {
-            return Err(Failure::unsupported("a table without columns", "give it at least one column"));
-        }
-        Ok(())
+        self.scopes.pop();
+        Ok(texts)
     }
 
     fn check_texts(&mut self, draft: &mut Draft) -> Result<()> {
@@ -266,6 +300,7 @@ impl Translator<'_> {
             primary: None,
             uniques: Vec::new(),
             checks: Vec::new(),
+            generated: Vec::new(),
             sequences: Vec::new(),
         };
         let mut foreign = Vec::new();
@@ -274,16 +309,32 @@ impl Translator<'_> {
             && draft.uniques.is_empty()
             && draft.checks.is_empty()
             && draft.sequences.is_empty()
+            && draft.generated.is_empty()
             && foreign.is_empty();
         let Some(column) = draft.table.columns.pop().filter(|_| plain) else {
             let hint = "add the column with NOT NULL and DEFAULT alone, and a unique index behind it";
             return Err(Failure::unsupported(
-                "ADD COLUMN with a key, a check, a reference or a sequence",
+                "ADD COLUMN with a key, a check, a reference, a sequence or a generated column",
                 hint,
             ));
         };
         Ok((column_text(&column, name, false), column))
     }
+}
+
+/// The texts of the columns; `generated` has those that their values follow from.
+fn column_texts(draft: &mut Draft, generated: &BTreeMap<usize, String>) -> Result<()> {
+    for (at, column) in draft.table.columns.iter().enumerate() {
+        let mut text = column_text(column, &draft.name, draft.table.rowid == Some(at));
+        if let Some(generated) = generated.get(&at) {
+            text.push_str(&format!(" GENERATED ALWAYS AS ({generated}) STORED"));
+        }
+        draft.parts.push(text);
+    }
+    if draft.parts.is_empty() {
+        return Err(Failure::unsupported("a table without columns", "give it at least one column"));
+    }
+    Ok(())
 }
 
 fn column_text(column: &Column, table: &str, is_rowid: bool) -> String {
