@@ -86,7 +86,7 @@ impl Regex {
     pub(crate) fn new(pattern: &str, options: Options) -> Result<Self> {
         let parsed = parse::parse(pattern, options)?;
         let is_short = parsed.node.is_greedy() == Some(false);
-        let program = Program::of(&parsed.node, parsed.options)?;
+        let program = Program::of(&parsed.node, parsed.sets, parsed.options)?;
         Ok(Self { program, is_short, groups: parsed.groups })
     }
 

@@ -146,7 +146,7 @@ impl Patterns {
             }
         };
         drop(known);
-        self.shared.take((regex.states() / VISITS_PER_STEP) as u64)?;
+        self.shared.take(regex.states() as u64)?;
         Ok(Asked { regex, text: text.chars().collect(), options, shared: &self.shared })
     }
 }

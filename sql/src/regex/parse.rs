@@ -18,7 +18,10 @@ const BYTES: usize = 1_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Empty,
-    Set(Set),
+    /// A character that stands for itself.
+    One(char),
+    /// One of the characters of a set, by its number.
+    Set(usize),
     Assert(Assert),
     /// Parentheses, with their number if they keep what they match.
     Group(Box<Node>, Option<usize>),
@@ -75,6 +78,7 @@ pub(super) enum Class {
 
 pub(super) struct Parsed {
     pub node: Node,
+    pub sets: Vec<Set>,
     pub options: Options,
     pub groups: usize,
 }
@@ -83,7 +87,7 @@ impl Node {
     /// Whether it prefers the longest match or the shortest one, if it prefers one of them.
     pub(super) fn is_greedy(&self) -> Option<bool> {
         match self {
-            Self::Empty | Self::Set(_) | Self::Assert(_) => None,
+            Self::Empty | Self::One(_) | Self::Set(_) | Self::Assert(_) => None,
             Self::Group(node, _) => node.is_greedy(),
             Self::Repeat { node, is_greedy, .. } => is_greedy.or_else(|| node.is_greedy()),
             Self::Sequence(nodes) => nodes.iter().find_map(Self::is_greedy),
@@ -98,16 +102,17 @@ pub(super) fn parse(pattern: &str, mut options: Options) -> Result<Parsed> {
         return Err(invalid(&what, "use a shorter pattern"));
     }
     let pattern = embedded(pattern, &mut options)?;
-    let mut parser = Parser { rest: pattern.chars().peekable(), options, groups: 0, depth: 0 };
+    let mut parser =
+        Parser { rest: pattern.chars().peekable(), options, sets: Vec::new(), groups: 0, depth: 0 };
     let node = if options.literal {
-        Node::Sequence(pattern.chars().map(|c| Node::Set(Set::one(c))).collect())
+        Node::Sequence(pattern.chars().map(Node::One).collect())
     } else {
         parser.alternatives()?
     };
     if !options.literal && parser.rest.peek().is_some() {
         return Err(invalid("parentheses () not balanced", "close each parenthesis, or write \\)"));
     }
-    Ok(Parsed { node, options, groups: parser.groups })
+    Ok(Parsed { node, sets: parser.sets, options, groups: parser.groups })
 }
 
 /// The options at the beginning of a pattern, as in `(?i)abc`.
@@ -129,6 +134,7 @@ fn embedded<'p>(pattern: &'p str, options: &mut Options) -> Result<&'p str> {
 struct Parser<'p> {
     rest: Peekable<Chars<'p>>,
     options: Options,
+    sets: Vec<Set>,
     groups: usize,
     depth: usize,
 }
@@ -190,18 +196,27 @@ impl Parser<'_> {
             ')' => return Err(invalid("parentheses () not balanced", "write \\) for a parenthesis")),
             '[' if self.begins("[:<:]]") => self.word_edge(Assert::WordBegin),
             '[' if self.begins("[:>:]]") => self.word_edge(Assert::WordEnd),
-            '[' => Node::Set(self.bracket()?),
+            '[' => {
+                let set = self.bracket()?;
+                self.set(set)
+            }
             '.' => {
                 let ranges = if self.options.stops_at_newline { vec![('\n', '\n')] } else { Vec::new() };
-                Node::Set(Set { is_negated: true, ranges, classes: Vec::new() })
+                self.set(Set { is_negated: true, ranges, classes: Vec::new() })
             }
             '^' => Node::Assert(if self.options.lines { Assert::LineBegin } else { Assert::Begin }),
             '$' => Node::Assert(if self.options.lines { Assert::LineEnd } else { Assert::End }),
             '*' | '+' | '?' => return Err(no_operand()),
             '{' if self.rest.peek().is_some_and(char::is_ascii_digit) => return Err(no_operand()),
             '\\' => return self.escape(),
-            other => Node::Set(Set::one(other)),
+            other => Node::One(other),
         })
+    }
+
+    fn set(&mut self, mut set: Set) -> Node {
+        set.order();
+        self.sets.push(set);
+        Node::Set(self.sets.len() - 1)
     }
 
     fn word_edge(&mut self, assert: Assert) -> Node {
@@ -315,9 +330,9 @@ impl Parser<'_> {
         }
         if let Some((class, is_negated)) = class_of(c) {
             self.rest.next();
-            return Ok(Node::Set(Set { classes: vec![(class, is_negated)], ..Set::default() }));
+            return Ok(self.set(Set { classes: vec![(class, is_negated)], ..Set::default() }));
         }
-        self.character().map(|c| Node::Set(Set::one(c)))
+        self.character().map(Node::One)
     }
 
     /// The character that an escape stands for.
@@ -442,12 +457,6 @@ impl Parser<'_> {
             }
         };
         if is_closed { Ok(class) } else { Err(invalid("invalid character class", "write [[:alpha:]]")) }
-    }
-}
-
-impl Set {
-    pub(super) fn one(c: char) -> Self {
-        Self { ranges: vec![(c, c)], ..Self::default() }
     }
 }
 

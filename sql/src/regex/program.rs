@@ -9,7 +9,9 @@ const STATES: usize = 4_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// A character of the set leads to the next state.
+    /// This character leads to the next state.
+    One(char),
+    /// A character of the set does.
     Set(usize),
     /// Both are next, the first one rather.
     Split(usize, usize),
@@ -30,14 +32,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn of(node: &Node, options: Options) -> Result<Self> {
-        let mut program =
-            Self { states: Vec::new(), sets: Vec::new(), any_case: options.any_case, is_anchored: false };
+    pub(super) fn of(node: &Node, sets: Vec<Set>, options: Options) -> Result<Self> {
+        let mut program = Self { states: Vec::new(), sets, any_case: options.any_case, is_anchored: false };
         program.add(node)?;
         program.push(State::Match)?;
         let first = program.states.iter().find(|state| !matches!(state, State::Keep(_)));
         program.is_anchored = first == Some(&State::Assert(Assert::Begin));
-        program.sets.iter_mut().for_each(Set::order);
         Ok(program)
     }
 
@@ -52,10 +52,11 @@ impl Program {
     fn add(&mut self, node: &Node) -> Result<()> {
         match node {
             Node::Empty => {}
+            Node::One(c) => {
+                self.push(State::One(*c))?;
+            }
             Node::Set(set) => {
-                self.sets.push(set.clone());
-                let set = self.sets.len() - 1;
-                self.push(State::Set(set))?;
+                self.push(State::Set(*set))?;
             }
             Node::Assert(assert) => {
                 self.push(State::Assert(*assert))?;
@@ -118,11 +119,16 @@ impl Program {
         Ok(())
     }
 
-    /// Whether a character is one of a set.
-    pub(super) fn has(&self, set: usize, c: char) -> bool {
-        let set = &self.sets[set];
-        let is_in = set.has(c) || self.any_case && (set.has(lower(c)) || set.has(upper(c)));
-        is_in != set.is_negated
+    /// Whether a character leads from a state to the one behind it.
+    pub(super) fn takes(&self, state: State, c: char) -> bool {
+        let cased = |has: &dyn Fn(char) -> bool| has(c) || self.any_case && (has(lower(c)) || has(upper(c)));
+        match state {
+            State::One(wanted) => {
+                wanted == c || self.any_case && cased(&|c| lower(wanted) == c || upper(wanted) == c)
+            }
+            State::Set(set) => cased(&|c| self.sets[set].has(c)) != self.sets[set].is_negated,
+            _ => false,
+        }
     }
 }
 
@@ -139,7 +145,7 @@ fn upper(c: char) -> char {
 
 impl Set {
     /// Ranges in their order, of which none touches another.
-    fn order(&mut self) {
+    pub(super) fn order(&mut self) {
         self.ranges.sort_unstable();
         let mut ordered: Vec<(char, char)> = Vec::with_capacity(self.ranges.len());
         for (from, to) in self.ranges.drain(..) {

@@ -61,7 +61,7 @@ pub(super) fn find(
             }
             match program.states[state] {
                 State::Match => best = Some((start, at)),
-                State::Set(set) if text.get(at).is_some_and(|c| program.has(set, *c)) => {
+                known if text.get(at).is_some_and(|c| program.takes(known, *c)) => {
                     search.follow(&mut next, state + 1, start, at + 1);
                 }
                 _ => {}
@@ -99,7 +99,7 @@ impl Search<'_> {
                 State::Keep(_) => self.open.push(state + 1),
                 State::Assert(assert) if holds(assert, self.text, at) => self.open.push(state + 1),
                 State::Assert(_) => {}
-                State::Set(_) | State::Match => threads.list.push((state, start)),
+                State::One(_) | State::Set(_) | State::Match => threads.list.push((state, start)),
             }
         }
     }
@@ -181,10 +181,8 @@ pub(super) fn captures(
                     let pair = |group: usize| slots[2 * group].zip(slots[2 * group + 1]);
                     return Ok((1..=groups).map(pair).collect());
                 }
-                State::Set(set) if at < whole.1 && program.has(set, text[at]) => {
-                    (state, at) = (state + 1, at + 1)
-                }
-                State::Match | State::Set(_) => break,
+                known if at < whole.1 && program.takes(known, text[at]) => (state, at) = (state + 1, at + 1),
+                State::Match | State::One(_) | State::Set(_) => break,
                 State::Split(first, second) => {
                     jobs.push(Job::Try { state: second, at });
                     state = first;
