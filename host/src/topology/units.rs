@@ -464,8 +464,11 @@ fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Prob
         let problem = Problem::new(format!("{} has no unit", quote(text))).label("of what?");
         return problem.help(quantity.unit_missing(number));
     }
+    let is_time = quantity.grain == TIME.grain;
     let known = quantity.unit(unit).map(|unit| format!("{number}{unit}"));
-    let meant = known.or_else(|| in_hours(number, unit).filter(|_| quantity.grain == TIME.grain));
+    // What is suggested is accepted.
+    let known = known.filter(|known| !is_time || bounded(known, &TIME).is_ok());
+    let meant = known.or_else(|| in_hours(number, unit).filter(|_| is_time));
     let help = meant.map_or_else(|| quantity.remedy.to_owned(), |meant| format!("write {}", quote(&meant)));
     Problem::new(format!("{} is not a {}", quote(text), quantity.what)).label("unknown unit").help(help)
 }
