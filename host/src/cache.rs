@@ -34,8 +34,9 @@ const DATABASE: &str = "0";
 #[derive(Debug, Default)]
 pub struct Caches {
     all: Vec<Rc<Cache>>,
-    /// By service, the places of those that it may use.
+    /// By service, the places of those that it may use. The services before the first one have none.
     of: Vec<Vec<usize>>,
+    first: usize,
 }
 
 /// A cache of a world.
@@ -91,6 +92,13 @@ impl Caches {
         Self::of(model.caches.iter().cloned(), of.collect())
     }
 
+    /// Those that one service may use, as if there were no others.
+    pub fn of_one(model: &Model, service: ServiceId) -> Self {
+        let used = &model.service(service).caches;
+        let all = used.iter().map(|cache| model.caches[*cache].clone());
+        Self { first: service.index(), ..Self::of(all, vec![(0..used.len()).collect()]) }
+    }
+
     /// Those with these settings, without entries; and by service, the places of those that it may use.
     pub fn of(all: impl IntoIterator<Item = model::Cache>, of: Vec<Vec<usize>>) -> Self {
         let all = all.into_iter().zip(0..).map(|(settings, number)| {
@@ -108,7 +116,7 @@ impl Caches {
                 attributes: Default::default(),
             })
         });
-        Self { all: all.collect(), of }
+        Self { all: all.collect(), of, first: 0 }
     }
 
     /// The names of those that a service may use.
@@ -144,7 +152,8 @@ impl Caches {
     }
 
     fn usable(&self, service: ServiceId) -> impl Iterator<Item = &Rc<Cache>> {
-        let places = self.of.get(service.index()).into_iter().flatten();
+        let of = service.index().checked_sub(self.first).and_then(|at| self.of.get(at));
+        let places = of.into_iter().flatten();
         places.filter_map(|place| self.all.get(*place))
     }
 }

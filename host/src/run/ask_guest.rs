@@ -1,6 +1,7 @@
 //! Asks a guest for its routes, the names of its jobs and the topics that it consumes, before anything runs.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -111,7 +112,7 @@ pub fn ask_guest(
         root: model.root(),
         permits: Cell::new(1),
         databases: Databases::default(),
-        caches: Caches::new(model),
+        caches: Caches::of_one(model, id),
         topics: Topics::default(),
         outbound: OnceCell::new(),
     });
@@ -186,13 +187,15 @@ fn checked(name: &str, jobs: Vec<String>) -> Result<Vec<String>, Refusal> {
     if jobs.len() > JOBS_AT_MOST {
         errors.push(format!("{} jobs are more than {JOBS_AT_MOST}", jobs.len()));
     }
-    for (index, job) in jobs.iter().enumerate().take(JOBS_AT_MOST) {
+    let mut known = BTreeSet::new();
+    for job in jobs.iter().take(JOBS_AT_MOST) {
+        let is_new = known.insert(job);
         if job.is_empty() || job.len() > JOB_NAME_AT_MOST || job.contains(char::is_control) {
             let job = shortened(job);
             errors.push(format!(
                 "{job:?} is not the name of a job: it has 1 to {JOB_NAME_AT_MOST} bytes, without control characters"
             ));
-        } else if jobs[..index].contains(job) {
+        } else if !is_new {
             errors.push(format!("the job {job:?} is there twice"));
         }
     }
@@ -210,14 +213,9 @@ fn incorrect(name: &str, what: &str, errors: Vec<String>) -> Refusal {
 
 /// The problems of all, those that several have once.
 fn each_once(all: [Option<Vec<contract::Problem>>; 3]) -> Vec<contract::Problem> {
-    let mut problems: Vec<contract::Problem> = Vec::new();
-    for other in all.into_iter().flatten().flatten() {
-        let is_same =
-            |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
-        if !problems.iter().any(is_same) {
-            problems.push(other);
-        }
-    }
+    let mut known = BTreeSet::new();
+    let mut problems: Vec<contract::Problem> = all.into_iter().flatten().flatten().collect();
+    problems.retain(|problem| known.insert((problem.key.clone(), problem.message.clone())));
     problems
 }
 

@@ -18,12 +18,18 @@ use crate::topology::parameters;
 use super::loaded::{LoadedRelease, LoadedService};
 use paths::{Pattern, Values};
 
+/// Calls that are looked at, of all routes together: what stands beside the tables of a configuration holds
+/// for each of them, so that a short text may have millions.
+pub const CALLS_AT_MOST: usize = 100_000;
+
 /// The calls of a topology, with the routes that they meet.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
     /// Of each service whether all its calls are known.
     known: Vec<bool>,
-    /// In the order of the topology, deployments behind the services that they replace.
+    /// The first service of which some are left out, because they are too many.
+    pub cut_off: Option<ServiceId>,
+    /// In the order of the topology's services, deployments behind those that they replace.
     pub all: Vec<Call>,
 }
 
@@ -182,7 +188,7 @@ impl<'a> Found<'a> {
 impl Calls {
     /// Finds the calls of all services, and of what faults deploy in their place.
     pub fn of(found: &Found<'_>) -> Self {
-        let mut calls = Self { known: Vec::new(), all: Vec::new() };
+        let mut calls = Self::default();
         let services = found.model.services.iter().enumerate();
         let names =
             services.map(|(index, service)| (service.name.as_str(), ServiceId(index as u32))).collect();
@@ -224,8 +230,12 @@ impl Calls {
             let before =
                 last.take().filter(|(route, _)| *route == operation.route).map_or(0, |(_, steps)| steps);
             last = Some((operation.route.clone(), before + operation.calls.0.len()));
-            for (step, calls) in operation.calls.0.into_iter().enumerate() {
-                for what in calls {
+            for (step, calls) in operation.calls.0.iter().enumerate() {
+                for what in calls.iter().cloned() {
+                    if self.all.len() >= CALLS_AT_MOST {
+                        self.cut_off.get_or_insert(from);
+                        return false;
+                    }
                     let to = names.get(what.service.as_str()).copied();
                     let path = pattern(&what.path, &operation.route, is_service);
                     let meets = to.map_or(Meets::Unknown, |to| found.meets_varying(to, &what.method, &path));
@@ -252,9 +262,16 @@ impl Calls {
         self.known[service.index()]
     }
 
+    /// The calls of a service.
+    pub fn made_by(&self, service: ServiceId) -> &[Call] {
+        let begin = self.all.partition_point(|call| call.from < service);
+        let rest = &self.all[begin..];
+        &rest[..rest.partition_point(|call| call.from == service)]
+    }
+
     /// The calls from one service to another.
     pub fn between(&self, from: ServiceId, to: ServiceId) -> impl Iterator<Item = &Call> {
-        self.all.iter().filter(move |call| call.from == from && call.to == Some(to))
+        self.made_by(from).iter().filter(move |call| call.to == Some(to))
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) mod topic;
 
 use std::fmt::Write as _;
 
+use indexmap::IndexMap;
+
 use crate::clock;
 use crate::error::{INFALLIBLE, wrap};
 use crate::model::{Measure, Model, Objective, RequestsOf, ServiceId};
@@ -102,15 +104,14 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
     let mut text = paragraph("", &head);
     let jobs = guest.jobs.iter().map(|job| of_job(job));
     let topics = guest.topics.iter().flatten().map(|topic| of_topic(topic));
+    let mut made: IndexMap<&str, Vec<&Call>> = IndexMap::new();
+    for call in calls.made_by(id).iter().filter(|call| call.deployed_by.is_none()) {
+        made.entry(call.route.as_str()).or_default().push(call);
+    }
     for route in guest.routes.names().map(str::to_owned).chain(jobs).chain(topics) {
         text.push_str(&paragraph("  ", &route));
-        let made: Vec<_> = calls
-            .all
-            .iter()
-            .filter(|call| call.from == id && call.route == route && call.deployed_by.is_none())
-            .collect();
-        if !made.is_empty() {
-            text.push_str(&paragraph("    ", &format!("calls {}", in_steps(&made))));
+        if let Some(made) = made.get(route.as_str()) {
+            text.push_str(&paragraph("    ", &format!("calls {}", in_steps(made))));
         }
     }
     if !calls.known(id) {

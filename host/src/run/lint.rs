@@ -28,6 +28,10 @@ use super::calls::{Calls, Found, Meets};
 
 pub use statements::refused;
 
+/// Problems of one kind that say what may have been meant, and where in a text it stands. A report shows
+/// fewer ([`SHOWN_AT_MOST`](crate::error::SHOWN_AT_MOST)), and comparing names is slow.
+const DETAILED_AT_MOST: usize = 100;
+
 /// A run before it begins.
 #[derive(Clone, Copy, Debug)]
 struct Run<'a> {
@@ -81,7 +85,7 @@ impl Run<'_> {
     /// The names of the services that a service calls, each once.
     fn callees(&self, from: ServiceId) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for call in self.calls.all.iter().filter(|call| call.from == from) {
+        for call in self.calls.made_by(from) {
             if !names.contains(&call.what.service.as_str()) {
                 names.push(&call.what.service);
             }

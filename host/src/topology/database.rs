@@ -23,6 +23,9 @@ use crate::model::{
 /// Bytes of SQL in the topology itself: its file has room for several.
 const TABLES_AT_MOST: usize = 64 << 10;
 
+/// Databases of a topology. An empty one takes some 100 KB of memory.
+const DATABASES_AT_MOST: usize = 1_000;
+
 /// Rows of a table: with some columns, as many as fit into a database.
 const ROWS_AT_MOST: u64 = 5_000_000;
 
@@ -245,6 +248,13 @@ static VALUES: Key<Written, Required> = Key {
 pub(super) fn databases(root: &Table<'_>, folder: &Path) -> Vec<Database> {
     let table = DATABASES.get(root).and_then(|value| value.by_name("[databases]", "{ … }"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
+    if let Some(first) = entries.get(DATABASES_AT_MOST) {
+        let problem = Problem::new(format!("the topology has {} databases", entries.len()));
+        let help =
+            format!("a topology may have {DATABASES_AT_MOST}: let services share one, each with its tables");
+        first.refuse_key::<()>(problem.label("one too many").help(help));
+        return Vec::new();
+    }
     entries.iter().filter_map(|entry| database(entry, folder)).collect()
 }
 

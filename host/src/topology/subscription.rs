@@ -1,5 +1,7 @@
 //! `[[subscriptions]]`: which services consume which topics, and how.
 
+use std::collections::BTreeSet;
+
 use super::key::{Key, Optional, Required, Usual};
 use super::names::Names;
 use super::reader::{Table, Value};
@@ -176,27 +178,26 @@ pub(super) fn subscriptions(
     let tables = SUBSCRIPTIONS.open(root, "this subscription");
     let mut seen = Vec::new();
     let all: Vec<_> = tables.iter().filter_map(|table| subscription(table, around, &mut seen)).collect();
-    let is_consumed = |name: &String| {
-        let at = around.topics.iter().position(|known| known == name);
-        all.iter().any(|one| Some(one.topic) == at || one.dead_letter == at)
-    };
     // One that could not be read may consume it.
     if all.len() == tables.len() {
-        for topic in topics.iter().filter(|topic| !is_consumed(&topic.name)) {
-            nobody_consumes(root, topic);
-        }
+        let consumed = all.iter().flat_map(|one| [Some(one.topic), one.dead_letter]).flatten();
+        let mut idle: BTreeSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        consumed.for_each(|topic| _ = idle.remove(around.topics[topic].as_str()));
+        nobody_consumes(root, &idle);
     }
     let groups = (seen.len() == tables.len()).then_some(seen);
     (all, groups)
 }
 
-fn nobody_consumes(root: &Table<'_>, topic: &Topic) {
+fn nobody_consumes(root: &Table<'_>, topics: &BTreeSet<&str>) {
     let table = topic::TOPICS.get(root).and_then(|value| value.table("[topics]"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
-    let Some(entry) = entries.iter().find(|entry| entry.key == topic.name) else { return };
-    let problem = Problem::warning(format!("nobody consumes the topic {}", quote(&topic.name)));
-    let help = format!("add [[subscriptions]] with topic = {} and a service", quote(&topic.name));
-    entry.refuse_key::<()>(problem.label("no subscription").help(help));
+    for entry in entries.iter().filter(|entry| topics.contains(entry.key)) {
+        let name = quote(entry.key);
+        let problem = Problem::warning(format!("nobody consumes the topic {name}"));
+        let help = format!("add [[subscriptions]] with topic = {name} and a service");
+        entry.refuse_key::<()>(problem.label("no subscription").help(help));
+    }
 }
 
 fn subscription(

@@ -1,6 +1,9 @@
 //! What built-in guests call and send, and the spans that they make: the guest `service` as its
 //! configuration says, the others as their code does.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
 use indexmap::{IndexMap, IndexSet};
 use simhost_notation::{Calls, parse_share};
 
@@ -24,7 +27,8 @@ pub fn of_topic(topic: &str) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     pub route: String,
-    pub calls: Calls,
+    /// Routes for which the same text stands share it.
+    pub calls: Rc<Calls>,
     /// The key of the configuration that says so, if it is there.
     pub key: Option<String>,
 }
@@ -33,7 +37,8 @@ pub struct Operation {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sending {
     pub route: String,
-    pub messages: Calls,
+    /// Routes for which the same text stands share it.
+    pub messages: Rc<Calls>,
     /// The key of the configuration that says so, if it is there.
     pub key: Option<String>,
     /// The share of those that fail before anything is called or sent.
@@ -134,9 +139,13 @@ pub fn published(code: &Code, config: &Config) -> Option<Vec<String>> {
     match code {
         Code::External(_) => Some(Vec::new()),
         code => {
-            let topics = sendings(code, config)?.into_iter().flat_map(|sending| sending.messages.0);
-            let topics: IndexSet<String> = topics.flatten().map(|one| one.service).collect();
-            Some(topics.into_iter().collect())
+            let sendings = sendings(code, config)?;
+            // What several share is looked at once.
+            let mut seen = BTreeSet::new();
+            let texts = sendings.iter().filter(|sending| seen.insert(Rc::as_ptr(&sending.messages)));
+            let topics = texts.flat_map(|sending| sending.messages.0.iter().flatten());
+            let topics: IndexSet<&str> = topics.map(|one| one.service.as_str()).collect();
+            Some(topics.into_iter().map(str::to_owned).collect())
         }
     }
 }
@@ -149,13 +158,29 @@ pub fn sendings(code: &Code, config: &Config) -> Option<Vec<Sending>> {
 /// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
 /// one beside the tables.
 fn of_service(config: &Config) -> Vec<Operation> {
+    let mut read = Texts::default();
     let operation = |(route, table): (String, Option<String>)| {
         let (key, text) = setting(config, table.as_deref(), "calls")?;
-        // What cannot be read is said by the guest itself, when it is asked for its routes.
-        let calls = Calls::parse(text).ok()?;
+        let calls = read.calls(&key, text)?;
         Some(Operation { route, calls, key: Some(key) })
     };
     tables(config).into_iter().filter_map(operation).collect()
+}
+
+/// Calls and messages by the key of their text: what stands beside the tables is read once.
+#[derive(Default)]
+struct Texts(BTreeMap<String, Option<Rc<Calls>>>);
+
+impl Texts {
+    /// What cannot be read is said by the guest itself, when it is asked for its routes.
+    fn calls(&mut self, key: &str, text: &str) -> Option<Rc<Calls>> {
+        if let Some(known) = self.0.get(key) {
+            return known.clone();
+        }
+        let calls = Calls::parse(text).ok().map(Rc::new);
+        self.0.insert(key.to_owned(), calls.clone());
+        calls
+    }
 }
 
 /// What each table of a guest `service` is for, and the table; the only route without any.
@@ -204,7 +229,7 @@ pub fn databases(code: &Code, config: &Config, service: &str) -> Vec<(String, St
 fn to_topic(config: &Config, route: &str, usual: &str) -> Vec<Sending> {
     let messages = Calls::parse(config.get("topic").map_or(usual, String::as_str)).unwrap_or_default();
     let key = Some("topic".to_owned());
-    vec![Sending { route: route.to_owned(), messages, key, ..Sending::default() }]
+    vec![Sending { route: route.to_owned(), messages: Rc::new(messages), key, ..Sending::default() }]
 }
 
 fn spans_of_service(config: &Config) -> Option<Vec<&str>> {
@@ -213,12 +238,14 @@ fn spans_of_service(config: &Config) -> Option<Vec<&str>> {
 }
 
 fn sends_of_service(config: &Config) -> Vec<Sending> {
+    let mut read = Texts::default();
     let sending = |(route, table): (String, Option<String>)| {
         let setting = |name: &str| setting(config, table.as_deref(), name);
         let publish = setting("publish");
+        let messages = publish.as_ref().and_then(|(key, text)| read.calls(key, text));
         Sending {
             route,
-            messages: publish.as_ref().and_then(|(_, text)| Calls::parse(text).ok()).unwrap_or_default(),
+            messages: messages.unwrap_or_default(),
             key: publish.map(|(key, _)| key),
             errors: setting("errors").and_then(|(_, errors)| parse_share(errors).ok()).unwrap_or(0.0),
             is_cached: setting("cache").is_some(),
@@ -281,7 +308,8 @@ fn of_gateway(config: &Config) -> Vec<Operation> {
         let path = named("path").map_or(path, String::as_str);
         let to = named("to").map(|to| format!("{method} {to}{path}"));
         let calls = [(key("auth"), auth.cloned()), (key("to"), to)];
-        let calls = calls.into_iter().filter_map(|(key, call)| Some((key, Calls::parse(&call?).ok()?)));
+        let calls =
+            calls.into_iter().filter_map(|(key, call)| Some((key, Rc::new(Calls::parse(&call?).ok()?))));
         operations.extend(calls.map(|(key, calls)| Operation {
             route: route.clone(),
             calls,
@@ -293,7 +321,7 @@ fn of_gateway(config: &Config) -> Vec<Operation> {
 
 /// One route that calls what is written in code; `key` of the configuration names the callee.
 fn fixed(route: &str, key: &str, calls: &str) -> Option<Operation> {
-    let calls = Calls::parse(calls).ok()?;
+    let calls = Rc::new(Calls::parse(calls).ok()?);
     Some(Operation { route: route.to_owned(), calls, key: Some(key.to_owned()) })
 }
 

@@ -1,44 +1,60 @@
 //! Calls that lead nowhere, and names in their paths that are misspelt.
 
+use std::collections::BTreeMap;
+
 use simhost_notation::{Part, parts};
 
 use crate::error::{Problem, did_you_mean, nearest, quote};
+use crate::model::ServiceId;
+use crate::report::words::count;
 use crate::topology::parameters;
 
-use super::super::calls::{Call, Meets};
-use super::{Run, graded};
+use super::super::calls::{CALLS_AT_MOST, Call, Meets};
+use super::{DETAILED_AT_MOST, Run, graded};
 
 /// Calls of services that are not there, and of routes that their callees do not have; and names in
 /// paths that are nearly those of the caller's own route.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = Vec::new();
-    for problem in
-        run.calls.all.iter().flat_map(|call| problem(run, call).into_iter().chain(misspelt(run, call)))
-    {
-        // What stands beside the tables of a configuration holds for each of them, and what a deployment
-        // does not change for it too.
-        let known =
-            problems.iter_mut().find(|known| known.at == problem.at && known.message == problem.message);
-        match known {
-            Some(known) => {
-                known.severity = known.severity.min(problem.severity);
-                known.is_of_fault &= problem.is_of_fault;
+    let mut problems: Vec<Problem> = run.calls.cut_off.map(|at| cut_off(run, at)).into_iter().collect();
+    let mut known = BTreeMap::new();
+    for call in &run.calls.all {
+        let is_detailed = problems.len() < DETAILED_AT_MOST;
+        for problem in problem(run, call, is_detailed).into_iter().chain(misspelt(run, call, is_detailed)) {
+            let place = call.place.as_ref().or(problem.at.as_ref()).map(|place| (place.start, place.end));
+            // What stands beside the tables of a configuration holds for each of them, and what a deployment
+            // does not change for it too.
+            let at = *known.entry((place, problem.message.clone())).or_insert(problems.len());
+            match problems.get_mut(at) {
+                Some(known) => {
+                    known.severity = known.severity.min(problem.severity);
+                    known.is_of_fault &= problem.is_of_fault;
+                }
+                None => problems.push(problem),
             }
-            None => problems.push(problem),
         }
     }
     problems
 }
 
-fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
+fn cut_off(run: &Run<'_>, at: ServiceId) -> Problem {
+    let most = count(CALLS_AT_MOST as u64);
+    let further = format!("further ones of {} and of those below it are not checked", run.name(at));
+    let message = format!("the services make more than {most} calls: {further}");
+    let problem = Problem::warning(message).at(run.model.service(at).place.clone(), "from here on");
+    problem.help("write calls in the tables that need them, and not beside the tables")
+}
+
+/// What is wrong with a call. Without details it is where the configuration is, and no name is compared.
+fn problem(run: &Run<'_>, call: &Call, is_detailed: bool) -> Option<Problem> {
     let caller = run.name(call.from);
     let what = &call.what;
     let Some(to) = call.to else {
         let services = run.model.services.iter().map(|service| service.name.as_str());
         let name = quote(&what.service);
         let problem = Problem::new(format!("{caller} calls {name}, which is no service of this topology"));
-        let problem = placed(run, call, problem, &what.service, "no such service");
-        let problem = problem.help(did_you_mean(&what.service, "services", services));
+        let problem = placed(run, call, problem, (&what.service, is_detailed), "no such service");
+        let help = is_detailed.then(|| did_you_mean(&what.service, "services", services));
+        let problem = Problem { help, ..problem };
         return Some(graded(problem, is_meant(call)));
     };
     let asked = format!("{} {}", what.method, what.path);
@@ -50,15 +66,16 @@ fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
     let message = format!("{caller} calls {} of {}, which {why}", quote(&asked), run.name(to));
     let target =
         if what.path == "/" { what.service.clone() } else { format!("{}{}", what.service, what.path) };
-    let problem = placed(run, call, Problem::new(message), &target, label);
-    let problem = problem.help(run.instead(to, &asked, &call.meets));
+    let problem = placed(run, call, Problem::new(message), (&target, is_detailed), label);
+    let help = is_detailed.then(|| run.instead(to, &asked, &call.meets));
+    let problem = Problem { help, ..problem };
     // Another guest may be half done.
     Some(graded(problem, is_meant(call) && !run.is_swapped(to)))
 }
 
 /// Names in the path of a call that its route does not have, and that are near one which it has. A guest
 /// puts a number in their place, which is meant where no name is near, or the near one is in the path too.
-fn misspelt<'a>(run: &'a Run<'_>, call: &'a Call) -> impl Iterator<Item = Problem> + 'a {
+fn misspelt<'a>(run: &'a Run<'_>, call: &'a Call, is_detailed: bool) -> impl Iterator<Item = Problem> + 'a {
     let names = || {
         parts(&call.what.path).filter_map(|part| match part {
             Part::Name(name) => Some(name),
@@ -73,7 +90,8 @@ fn misspelt<'a>(run: &'a Run<'_>, call: &'a Call) -> impl Iterator<Item = Proble
             "{caller} calls {} with a number for {{{name}}}, which its route {route} does not have",
             quote(&call.what.service)
         ));
-        let problem = placed(run, call, problem, &format!("{{{name}}}"), "a number from 1 to 1000");
+        let problem =
+            placed(run, call, problem, (&format!("{{{name}}}"), is_detailed), "a number from 1 to 1000");
         Some(
             problem
                 .help(format!("did you mean {{{near}}}? If a number is meant, choose a less similar name")),
@@ -90,10 +108,17 @@ fn is_meant(call: &Call) -> bool {
 }
 
 /// Where the call is written; of a guest that has its calls in its code, where the service is.
-fn placed(run: &Run<'_>, call: &Call, problem: Problem, written: &str, label: &str) -> Problem {
+fn placed(
+    run: &Run<'_>,
+    call: &Call,
+    problem: Problem,
+    (written, is_detailed): (&str, bool),
+    label: &str,
+) -> Problem {
     let problem = if call.deployed_by.is_some() { problem.of_fault() } else { problem };
     if let Some(place) = &call.place {
-        return problem.at(run.within(place, written), label);
+        let place = if is_detailed { run.within(place, written) } else { place.clone() };
+        return problem.at(place, label);
     }
     let deployment = call.deployed_by.as_deref();
     let fault = run.model.faults.iter().find(|fault| Some(fault.name.as_str()) == deployment);

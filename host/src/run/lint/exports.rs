@@ -1,5 +1,7 @@
 //! Services that are asked for what their guests do not export.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Code, JobSchedule, ServiceId};
 
@@ -20,13 +22,12 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         let message = format!("the load {name} asks {}, {NO_HANDLER}", run.name(load.to));
         problems.push(Problem::new(message).at(load.place.clone(), "this load").help(HELP));
     }
-    let mut known: Vec<(ServiceId, ServiceId)> = Vec::new();
+    let mut known: BTreeSet<(ServiceId, ServiceId)> = BTreeSet::new();
     for call in &run.calls.all {
         let Some(to) = call.to.filter(|to| !run.found.serves(*to)) else { continue };
-        if known.contains(&(call.from, to)) {
+        if !known.insert((call.from, to)) {
             continue;
         }
-        known.push((call.from, to));
         let message = format!("{} calls {}, {NO_HANDLER}", run.name(call.from), run.name(to));
         let place = call.place.as_ref().map(|place| run.within(place, &call.what.service));
         let place = place.unwrap_or_else(|| run.model.service(call.from).place.clone());

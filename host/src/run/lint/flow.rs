@@ -14,6 +14,10 @@ use super::Run;
 /// Steps of a way that a message shows.
 const STEPS_AT_MOST: usize = 12;
 
+/// Calls and messages of routes, jobs and topics that are followed: what stands beside the tables of a
+/// configuration holds for each of them, so that a short text may have millions.
+pub const FOLLOWED_AT_MOST: usize = 200_000;
+
 /// What leads to others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
@@ -32,6 +36,7 @@ pub struct Edge {
     pub factor: f64,
     /// A message that is given up.
     pub is_dead_letter: bool,
+    /// The configuration or the subscription that says so.
     pub place: Option<Place>,
     /// Only by a guest that a fault deploys.
     pub is_of_fault: bool,
@@ -44,6 +49,8 @@ pub struct Flow<'a> {
     pub nodes: Vec<Node>,
     /// By where they begin.
     pub edges: Vec<Vec<Edge>>,
+    /// There are more calls and messages than are followed.
+    pub is_cut_off: bool,
 }
 
 /// A guest of a service: that of the topology, or one that a fault deploys.
@@ -51,17 +58,20 @@ type Variant = Option<String>;
 
 /// Edges before it is known which guest leads to most.
 #[derive(Default)]
-struct Draft {
+struct Draft<'a> {
     works: BTreeMap<(ServiceId, String), usize>,
     nodes: Vec<Node>,
-    edges: IndexMap<(usize, usize), IndexMap<Variant, Edge>>,
+    edges: IndexMap<(usize, usize), Vec<(Variant, Edge)>>,
+    topics: BTreeMap<&'a str, usize>,
+    /// Calls and messages so far.
+    followed: usize,
     /// The shares of requests, messages and runs that come to what they call and send.
     reached: BTreeMap<(usize, Variant), f64>,
     /// The shares of messages that fail, by the node of their work.
     errors: BTreeMap<usize, f64>,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     fn work(&mut self, service: ServiceId, route: &str) -> usize {
         let key = (service, route.to_owned());
         if let Some(node) = self.works.get(&key) {
@@ -75,14 +85,20 @@ impl Draft {
     /// Two of one guest add up.
     fn add(&mut self, from: usize, variant: Variant, edge: Edge) {
         let of = self.edges.entry((from, edge.to)).or_default();
-        match of.get_mut(&variant) {
-            Some(known) => known.factor += edge.factor,
-            None => _ = of.insert(variant, edge),
+        match of.iter_mut().find(|(known, _)| *known == variant) {
+            Some((_, known)) => known.factor += edge.factor,
+            None => of.push((variant, edge)),
         }
     }
 
+    /// Whether one more call or message is followed.
+    const fn is_followed(&mut self) -> bool {
+        self.followed += 1;
+        self.followed <= FOLLOWED_AT_MOST
+    }
+
     /// What a service sends.
-    fn send(&mut self, run: &Run<'_>, id: ServiceId) {
+    fn send(&mut self, run: &Run<'a>, id: ServiceId) {
         let service = run.model.service(id);
         let own = |key: &str| service.config_places.get(service.config.get_index_of(key)?).cloned();
         let mut guests = vec![(None, sendings(&service.code, &service.config))];
@@ -103,13 +119,13 @@ impl Draft {
                     self.errors.insert(work, sending.errors);
                 }
                 let place = sending.key.as_deref().and_then(own).filter(|_| variant.is_none());
-                for one in sending.messages.0.into_iter().flatten() {
-                    let Some(to) = run.model.topics.iter().position(|topic| topic.name == one.service) else {
-                        continue;
-                    };
-                    let place = place.as_ref().map(|place| run.within(place, &one.service));
-                    let factor = often(&one) * reached;
-                    let is_of_fault = variant.is_some();
+                for one in sending.messages.0.iter().flatten() {
+                    let Some(to) = self.topics.get(one.service.as_str()).copied() else { continue };
+                    if !self.is_followed() {
+                        return;
+                    }
+                    let (factor, place, is_of_fault) =
+                        (often(one) * reached, place.clone(), variant.is_some());
                     let edge = Edge { to, factor, is_dead_letter: false, place, is_of_fault };
                     self.add(work, variant.clone(), edge);
                 }
@@ -122,6 +138,9 @@ impl Draft {
         let calls = run.calls.all.iter().filter(|call| call.is_on && !run.is_swapped(call.from));
         for call in calls {
             let (Some(to), Meets::Route(Some(route))) = (call.to, &call.meets) else { continue };
+            if !self.is_followed() {
+                return;
+            }
             let (from, to) = (self.work(call.from, &call.route), self.work(to, route));
             let variant = call.deployed_by.clone();
             let reached = self.reached.get(&(from, variant.clone())).copied().unwrap_or(1.0);
@@ -129,7 +148,7 @@ impl Draft {
                 to,
                 factor: often(&call.what) * reached,
                 is_dead_letter: false,
-                place: call.place.as_ref().map(|place| run.within(place, &call.what.service)),
+                place: call.place.clone(),
                 is_of_fault: variant.is_some(),
             };
             self.add(from, variant, edge);
@@ -168,7 +187,8 @@ impl<'a> Flow<'a> {
     pub fn of(run: &'a Run<'a>) -> Self {
         let (topics, groups) = (run.model.topics.len(), run.model.subscriptions.len());
         let nodes = (0..topics).map(Node::Topic).chain((0..groups).map(Node::Group)).collect();
-        let mut draft = Draft { nodes, ..Draft::default() };
+        let names = run.model.topics.iter().map(|topic| topic.name.as_str()).zip(0..);
+        let mut draft = Draft { nodes, topics: names.collect(), ..Draft::default() };
         // Without topics nothing is sent.
         if topics > 0 {
             let services = (0..run.model.services.len() as u32).map(ServiceId);
@@ -179,11 +199,22 @@ impl<'a> Flow<'a> {
         let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); draft.nodes.len()];
         for ((from, _), variants) in draft.edges {
             // One guest is there at a time. Of those that lead to as many, that of the topology.
-            let most =
-                variants.into_values().reduce(|most, one| if one.factor > most.factor { one } else { most });
-            edges[from].extend(most);
+            let variants = variants.into_iter().map(|(_, edge)| edge);
+            edges[from]
+                .extend(variants.reduce(|most, one| if one.factor > most.factor { one } else { most }));
         }
-        Self { run, nodes: draft.nodes, edges }
+        Self { run, nodes: draft.nodes, edges, is_cut_off: draft.followed > FOLLOWED_AT_MOST }
+    }
+
+    /// Where a call, a message or a subscription is written.
+    pub fn place(&self, edge: &Edge) -> Option<Place> {
+        let model = self.run.model;
+        let name = match &self.nodes[edge.to] {
+            Node::Topic(topic) if !edge.is_dead_letter => &model.topics[*topic].name,
+            Node::Work(service, route) if !route.starts_with("topic ") => &model.service(*service).name,
+            Node::Topic(_) | Node::Group(_) | Node::Work(..) => return edge.place.clone(),
+        };
+        edge.place.as_ref().map(|place| self.run.within(place, name))
     }
 
     pub fn is_topic(&self, node: usize) -> bool {

@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use crate::error::{Problem, quote};
 use crate::report::words::{count, number};
 
-use super::flow::Flow;
-use super::ways::{A_GREAT_MANY, ROUNDING, Ring, Ways, factor};
+use super::flow::{FOLLOWED_AT_MOST, Flow};
+use super::ways::{A_GREAT_MANY, ROUNDING, Ring, Steps, Tendency, Ways, factor};
 
 /// Rings that are named, of messages and of dead letters each. Of the others it is said how many there are.
 const RINGS_AT_MOST: usize = 10;
 
-/// Edges that are followed in search of rings of messages, and as many for dead letters: there may be as many
-/// rings as there are orders of topics. Topics that lead to each other have the same share as others.
-const STEPS_AT_MOST: usize = 2_000_000;
+/// Edges that are followed in search of rings of messages, and to tell what these do together; and as many
+/// for dead letters. There may be as many rings as there are orders of topics. Topics that lead to each other
+/// have the same share as others.
+const STEPS_AT_MOST: usize = 4_000_000;
 
 /// Rings that a message about several shows.
 const TOGETHER_AT_MOST: usize = 3;
@@ -30,8 +31,9 @@ pub struct Rings<'f> {
     dead: Found<'f>,
     /// What messages of growing ones pass.
     pub nodes: BTreeSet<usize>,
-    /// Topics of rings that are too many to be found, in all of which together messages do not become fewer.
-    unknown: Vec<usize>,
+    /// Topics of rings that are too many to be found, in all of which together messages do not become fewer,
+    /// or may not.
+    unknown: Vec<(usize, Tendency)>,
 }
 
 /// What is looked for.
@@ -73,71 +75,118 @@ impl<'f> Rings<'f> {
         for found in [&mut rings.growing, &mut rings.dead] {
             found.first.sort_by_key(|ring| ring[0].0);
         }
+        rings.unknown.sort_unstable_by_key(|(topic, _)| *topic);
         rings
     }
 
     fn find(&mut self, ways: &Ways<'f>, kind: Kind) {
-        let components = ways.components();
-        let mut left = STEPS_AT_MOST;
-        for (at, component) in components.iter().enumerate() {
-            let mut share = left / (components.len() - at);
-            left -= share;
-            self.find_within(ways, kind, component, &mut share);
-            left += share;
+        let parts = ways.parts(|_| true);
+        let mut steps = Steps::new(STEPS_AT_MOST);
+        for (at, part) in parts.iter().enumerate() {
+            steps.within(parts.len() - at, |steps| match kind {
+                Kind::Messages => self.find_growing(part, steps),
+                Kind::DeadLetters => self.find_dead(part, steps),
+            });
         }
     }
 
-    /// Those between nodes that lead to each other.
-    fn find_within(&mut self, ways: &Ways<'f>, kind: Kind, component: &BTreeSet<usize>, left: &mut usize) {
-        for start in component.iter().copied().take_while(|node| ways.is_topic(*node)) {
-            let back = ways.leads_to(start, start);
+    /// The rings of messages of a part.
+    fn find_growing(&mut self, part: &Ways<'f>, steps: &mut Steps) {
+        // Then they do in each of its rings.
+        let tendency = steps.within(4, |steps| part.tendency(steps));
+        if tendency == Tendency::Fewer {
+            return;
+        }
+        let told = self.nodes.len();
+        for start in 0..part.topics {
             let mut fewer = Vec::new();
-            let is_cut_off = self.search(ways, kind, (start, &back), left, &mut fewer).is_none();
+            let back = steps.within(2, |steps| part.leads_to(start, steps));
+            let found = back.as_ref().and_then(|back| {
+                steps.within(2, |steps| self.search(part, Kind::Messages, (start, back), steps, &mut fewer))
+            });
+            let mut is_cut_off = found.is_none();
             // One alone has been looked at, unless there are others that were not found.
             let are_several = fewer.len() > 1 || is_cut_off && !fewer.is_empty();
             let mut is_told = false;
-            if are_several && !self.nodes.contains(&start) {
-                let factor = ways.returns(start, &back);
-                if factor >= 1.0 - ROUNDING {
+            if let Some(back) = back.filter(|_| are_several && !self.nodes.contains(&part.nodes[start])) {
+                let factor = steps.within(2, |steps| part.returns(start, &back, steps));
+                is_cut_off |= factor.is_none();
+                if let Some(factor) = factor.filter(|factor| *factor >= 1.0 - ROUNDING) {
                     self.nodes.extend(fewer.iter().flatten().map(|(node, _)| *node));
                     self.together.push(Together { rings: fewer, factor });
                     is_told = true;
                 }
             }
-            if is_cut_off && kind == Kind::DeadLetters {
-                self.dead.is_cut_off = true;
-                if !self.dead.first.iter().any(|ring| component.contains(&ring[0].0)) {
-                    ways.shortest(component).into_iter().for_each(|ring| self.dead.add(ring));
-                }
-            } else if is_cut_off {
-                self.look_at_rest(ways, component, start, is_told);
-            }
             if is_cut_off {
-                return;
+                return self.look_at_rest(part, start, is_told, steps);
             }
+        }
+        // Two rings of a topic that share another one may grow where no topic has two of its own.
+        if tendency == Tendency::NotFewer && self.nodes.len() == told {
+            self.leave(part, false, tendency);
         }
     }
 
     /// Looks whether messages become fewer in the rings that were not found: by no topic before `start`.
     /// What goes by nodes of rings that are named is mended with them.
-    fn look_at_rest(&mut self, ways: &Ways<'f>, component: &BTreeSet<usize>, start: usize, is_told: bool) {
-        let mut rest: BTreeSet<usize> = component.range(start..).copied().collect();
-        if ways.become_fewer(&rest) {
+    fn look_at_rest(&mut self, part: &Ways<'f>, start: usize, is_told: bool, steps: &mut Steps) {
+        let Some(rest) = part.parts_within(steps, |node| node >= start) else {
+            self.growing.is_cut_off = true;
+            return self.leave(part, is_told, Tendency::Unknown);
+        };
+        let mut is_settled =
+            |part: &Ways<'_>| steps.within(4, |steps| part.tendency(steps)) == Tendency::Fewer;
+        if rest.iter().all(&mut is_settled) {
             return;
         }
         self.growing.is_cut_off = true;
-        for _ in 0..=RINGS_AT_MOST {
-            rest.retain(|node| !self.nodes.contains(node));
-            if ways.become_fewer(&rest) {
-                return;
+        let mut rest = self.beside_named(rest, steps);
+        let mut named = 0;
+        while let Some(part) = rest.pop() {
+            let tendency = steps.within(4, |steps| part.tendency(steps));
+            if tendency == Tendency::Fewer {
+                continue;
             }
-            let Some(ring) = ways.growing(&rest) else { break };
+            let Some(ring) = part.growing(steps).filter(|_| named <= RINGS_AT_MOST) else {
+                self.leave(&part, is_told, tendency);
+                continue;
+            };
+            named += 1;
             self.nodes.extend(ring.iter().map(|(node, _)| *node));
             self.growing.add(ring);
+            rest.extend(self.beside_named(vec![part], steps));
         }
+    }
+
+    /// What these parts are without the nodes of rings that are named; the same, where that takes more steps.
+    fn beside_named(&self, parts: Vec<Ways<'f>>, steps: &mut Steps) -> Vec<Ways<'f>> {
+        let beside = |part: Ways<'f>| {
+            let is_kept = |node: usize| !self.nodes.contains(&part.nodes[node]);
+            part.parts_within(steps, is_kept).unwrap_or_else(|| vec![part])
+        };
+        parts.into_iter().flat_map(beside).collect()
+    }
+
+    /// Leaves a part whose rings are too many to be found.
+    fn leave(&mut self, part: &Ways<'f>, is_told: bool, tendency: Tendency) {
         if !is_told {
-            self.unknown.extend(rest.first().filter(|node| ways.is_topic(**node)));
-            self.nodes.extend(rest);
+            self.unknown.push((part.nodes[0], tendency));
+            self.nodes.extend(&part.nodes);
+        }
+    }
+
+    /// The rings of dead letters of a part.
+    fn find_dead(&mut self, part: &Ways<'f>, steps: &mut Steps) {
+        let mut find = |start| {
+            let back = part.leads_to(start, steps)?;
+            self.search(part, Kind::DeadLetters, (start, &back), steps, &mut Vec::new())
+        };
+        if (0..part.topics).all(|start| find(start).is_some()) {
+            return;
+        }
+        self.dead.is_cut_off = true;
+        if !self.dead.first.iter().any(|ring| part.nodes.binary_search(&ring[0].0).is_ok()) {
+            part.shortest().into_iter().for_each(|ring| self.dead.add(ring));
         }
     }
 
@@ -146,28 +195,29 @@ impl<'f> Rings<'f> {
     /// to be found.
     fn search(
         &mut self,
-        ways: &Ways<'f>,
+        part: &Ways<'f>,
         kind: Kind,
-        (start, back): (usize, &BTreeSet<usize>),
-        left: &mut usize,
+        (start, back): (usize, &[bool]),
+        steps: &mut Steps,
         fewer: &mut Vec<Ring<'f>>,
     ) -> Option<()> {
         // The nodes on the way, and the next edge of each. No recursion: ways may be long.
         let mut way: Vec<(usize, usize)> = vec![(start, 0)];
-        let mut on_way: BTreeSet<usize> = [start].into();
+        let mut is_on_way = vec![false; part.nodes.len()];
         while let Some((node, next)) = way.last_mut() {
-            let Some(edge) = ways.edges[*node].get(*next) else {
-                on_way.remove(node);
+            let Some((to, _)) = part.edges[*node].get(*next).copied() else {
+                is_on_way[*node] = false;
                 way.pop();
                 continue;
             };
             *next += 1;
-            *left = left.checked_sub(1)?;
-            if edge.to == start {
-                let ring = way.iter().map(|(node, next)| (*node, ways.edges[*node][next - 1])).collect();
-                fewer.extend(self.add(ring, kind).filter(|_| fewer.len() < TOGETHER_AT_MOST));
-            } else if back.contains(&edge.to) && on_way.insert(edge.to) {
-                way.push((edge.to, 0));
+            steps.take(1)?;
+            if to == start {
+                let ring = way.iter().map(|(node, next)| (*node, part.edges[*node][next - 1].1)).collect();
+                steps.take(way.len())?;
+                fewer.extend(self.add(part.ring(ring), kind).filter(|_| fewer.len() < TOGETHER_AT_MOST));
+            } else if back[to] && !std::mem::replace(&mut is_on_way[to], true) {
+                way.push((to, 0));
             }
         }
         Some(())
@@ -190,12 +240,24 @@ impl<'f> Rings<'f> {
     }
 
     pub fn problems(&self, flow: &Flow<'_>) -> Vec<Problem> {
+        let cut_off = flow.is_cut_off.then(|| {
+            let most = count(FOLLOWED_AT_MOST as u64);
+            let what = "the configurations of all services together have more than";
+            let message = format!("{what} {most} calls and messages: rings by further ones are not found");
+            Problem::warning(message)
+                .help("write calls and publish in the tables that need them, and not beside the tables")
+        });
         let growing = self.growing.first.iter().map(|ring| growth(flow, ring));
         let growing = growing.chain(others("messages", &self.growing));
         let dead = self.dead.first.iter().map(|ring| return_of_dead(flow, ring));
         let together = self.together.iter().take(RINGS_AT_MOST).map(|together| growth_of(flow, together));
-        let unknown = self.unknown.iter().take(RINGS_AT_MOST).map(|topic| growth_of_unknown(flow, *topic));
-        growing.chain(together).chain(unknown).chain(dead).chain(others("dead letters", &self.dead)).collect()
+        let is_known = |one: &&(usize, Tendency)| one.1 == Tendency::NotFewer;
+        // That there may be further ones is said beside those that are named.
+        let is_said = !self.growing.first.is_empty();
+        let unknown = self.unknown.iter().filter(|one| is_known(one) || !is_said).take(RINGS_AT_MOST);
+        let unknown = unknown.map(|one| growth_of_unknown(flow, one.0, is_known(&one)));
+        let dead = dead.chain(others("dead letters", &self.dead));
+        growing.chain(together).chain(unknown).chain(dead).chain(cut_off).collect()
     }
 }
 
@@ -227,7 +289,7 @@ fn growth(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
         "only limits.call-depth of {depth} and the bounds of a run end it: send to a topic outside of the ring, or \
          for a share of the messages, as in publish = \"10% {first}\""
     );
-    closed(Problem::warning(message).help(help), ring, "the message that closes it")
+    closed(flow, Problem::warning(message).help(help), ring, "the message that closes it")
 }
 
 fn growth_of(flow: &Flow<'_>, Together { rings, factor }: &Together<'_>) -> Problem {
@@ -241,13 +303,14 @@ fn growth_of(flow: &Flow<'_>, Together { rings, factor }: &Together<'_>) -> Prob
     );
     let help = "in each way they become fewer, and together not: send to a topic outside of these rings, or for \
                 smaller shares of the messages";
-    closed(Problem::warning(message).help(help), &rings[0], "the message that closes the first")
+    closed(flow, Problem::warning(message).help(help), &rings[0], "the message that closes the first")
 }
 
-fn growth_of_unknown(flow: &Flow<'_>, topic: usize) -> Problem {
+fn growth_of_unknown(flow: &Flow<'_>, topic: usize, is_known: bool) -> Problem {
     let topic = &flow.run.model.topics[topic];
+    let fewer = if is_known { "do not become fewer" } else { "may not become fewer" };
     let message = format!(
-        "messages go round by more ways than can be followed, and do not become fewer: {} is one of their topics",
+        "messages go round by more ways than can be followed, and {fewer}: {} is one of their topics",
         quote(&topic.name)
     );
     let help =
@@ -262,14 +325,14 @@ fn return_of_dead(flow: &Flow<'_>, ring: &Ring<'_>) -> Problem {
         "a message that nobody processes goes round until limits.call-depth of {depth} ends it, and is lost: leave \
          out the dead-letter of one of these subscriptions"
     );
-    closed(Problem::warning(message).help(help), ring, "its dead letters close the ring")
+    closed(flow, Problem::warning(message).help(help), ring, "its dead letters close the ring")
 }
 
 /// At what leads back to the first topic of a ring, or to what does.
-fn closed(problem: Problem, ring: &Ring<'_>, label: &str) -> Problem {
+fn closed(flow: &Flow<'_>, problem: Problem, ring: &Ring<'_>, label: &str) -> Problem {
     let is_of_fault = ring.iter().any(|(_, edge)| edge.is_of_fault);
     let problem = if is_of_fault { problem.of_fault() } else { problem };
-    match ring.iter().rev().find_map(|(_, edge)| edge.place.clone()) {
+    match ring.iter().rev().find_map(|(_, edge)| flow.place(edge)) {
         Some(place) => problem.at(place, label),
         None => problem,
     }

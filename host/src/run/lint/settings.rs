@@ -2,7 +2,7 @@
 //! refuses, answers that their cache does not keep, work that is longer than a request may last. And names in
 //! statements and keys that are misspelt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simhost_notation::Calls;
 
@@ -76,12 +76,12 @@ struct Setting<'a> {
 }
 
 fn operations(service: &Service) -> Vec<Operation<'_>> {
-    let mut tables: Vec<&str> = Vec::new();
+    let (mut tables, mut known): (Vec<&str>, BTreeSet<&str>) = Default::default();
     for key in service.config.keys() {
         // Instruments may have any name.
         if let Some((table, kind)) = key.split_once('.').filter(|(table, _)| *table != "metrics")
             && KINDS.contains(&kind)
-            && !tables.contains(&table)
+            && known.insert(table)
         {
             tables.push(table);
         }
@@ -132,11 +132,12 @@ impl Setting<'_> {
 fn idle(operations: &[Operation<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, needs, why, write) in NEEDS {
-        let mut found: Vec<(Setting<'_>, bool)> = Vec::new();
+        let (mut found, mut places): (Vec<(Setting<'_>, bool)>, BTreeMap<&str, usize>) = Default::default();
         for operation in operations {
             let Some(setting) = operation.get(name).filter(|setting| !setting.is_nothing()) else { continue };
             let is_used = needs.iter().any(|need| operation.get(need).is_some());
-            match found.iter_mut().find(|(known, _)| known.key == setting.key) {
+            let at = *places.entry(setting.key).or_insert(found.len());
+            match found.get_mut(at) {
                 Some((_, known)) => *known |= is_used,
                 None => found.push((setting, is_used)),
             }

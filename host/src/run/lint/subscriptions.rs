@@ -2,19 +2,23 @@
 //! keeps; and topics in the configuration of a guest `service` that are not there or that it does not hear
 //! of.
 
+use std::collections::BTreeSet;
+
 use simhost_notation::{Calls, OneCall};
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Code, Nanos, Place, ServiceId, Subscription};
 
-use super::{Run, graded};
+use super::{DETAILED_AT_MOST, Run, graded};
 
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let subscriptions = run.model.subscriptions.iter();
     let subscriptions = subscriptions
         .flat_map(|subscription| problem(run, subscription).into_iter().chain(beyond(run, subscription)));
-    let services = (0..run.model.services.len()).flat_map(|index| scripted(run, ServiceId(index as u32)));
+    let topics = run.model.topics.iter().map(|topic| topic.name.as_str()).collect();
+    let ids = (0..run.model.services.len()).map(|index| ServiceId(index as u32));
+    let services = ids.flat_map(|id| scripted(run, &topics, id));
     subscriptions.chain(services).collect()
 }
 
@@ -78,7 +82,7 @@ fn beyond(run: &Run<'_>, subscription: &Subscription) -> Vec<Problem> {
 }
 
 /// Problems of the topics in the configuration of a guest `service`.
-fn scripted(run: &Run<'_>, id: ServiceId) -> Vec<Problem> {
+fn scripted(run: &Run<'_>, topics: &BTreeSet<&str>, id: ServiceId) -> Vec<Problem> {
     let service = run.model.service(id);
     if !matches!(&service.code, Code::Embedded(name) if name == "service") {
         return Vec::new();
@@ -89,27 +93,35 @@ fn scripted(run: &Run<'_>, id: ServiceId) -> Vec<Problem> {
         |name: &str| name != "metrics" && ["route", "job", "topic"].iter().any(|kind| is(name, kind));
     let settings = service.config.iter().zip(&service.config_places);
     let problems = settings.flat_map(|((key, text), place)| match key.rsplit_once('.') {
-        Some((table, "publish")) if is_table(table) => unknown(run, id, text, place),
+        Some((table, "publish")) if is_table(table) => unknown(run, topics, id, (text, place)),
         Some((table, "topic")) if is_table(table) => unheard(run, id, text, place).into_iter().collect(),
-        None if key == "publish" => unknown(run, id, text, place),
+        None if key == "publish" => unknown(run, topics, id, (text, place)),
         _ => Vec::new(),
     });
     problems.collect()
 }
 
 /// Topics that it sends to and that are not there. What cannot be read is said by the guest itself.
-fn unknown(run: &Run<'_>, id: ServiceId, text: &str, place: &Place) -> Vec<Problem> {
-    let known = || run.model.topics.iter().map(|topic| topic.name.as_str());
+fn unknown(
+    run: &Run<'_>,
+    known: &BTreeSet<&str>,
+    id: ServiceId,
+    (text, place): (&str, &Place),
+) -> Vec<Problem> {
     let messages = Calls::parse(text).map(|calls| calls.0).unwrap_or_default();
-    let strange = messages.into_iter().flatten().filter(|one| known().all(|topic| topic != one.service));
-    let problem = |one: OneCall| {
+    let is_known = |topic: &str| known.contains(topic);
+    let strange = messages.into_iter().flatten().filter(|one| !is_known(&one.service));
+    let problem = |(number, one): (usize, OneCall)| {
         let (name, topic) = (run.name(id), quote(&one.service));
         let problem = Problem::new(format!("{name} sends to {topic}, which is no topic of this topology"));
-        let problem = problem.at(run.within(place, &one.service), "no such topic");
-        let problem = problem.help(did_you_mean(&one.service, "topics", known()));
-        graded(problem, !one.is_optional && one.share > 0.0)
+        let is_detailed = number < DETAILED_AT_MOST;
+        let place = if is_detailed { run.within(place, &one.service) } else { place.clone() };
+        let problem = problem.at(place, "no such topic");
+        let names = run.model.topics.iter().map(|topic| topic.name.as_str());
+        let help = is_detailed.then(|| did_you_mean(&one.service, "topics", names));
+        graded(Problem { help, ..problem }, !one.is_optional && one.share > 0.0)
     };
-    strange.map(problem).collect()
+    strange.enumerate().map(problem).collect()
 }
 
 /// A topic that it consumes, and of which it has no subscription.

@@ -12,12 +12,16 @@ use super::{Run, graded};
 /// Paths that one kind of request is tried with: where there are more, some of the values are examples.
 const PATHS_AT_MOST: usize = 256;
 
+/// Paths that all loads are tried with: where there are many loads, more of the values are examples.
+const PATHS_OF_ALL: usize = 100_000;
+
 /// Of a load, what is sure to be more than a rounding of shares.
 const ALL: f64 = 1.0 - 1e-9;
 
 /// Requests that are answered 404 or 405 before any guest sees them.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
-    let loads = run.model.loads.iter().filter_map(|load| of_load(run, load));
+    let at_most = PATHS_AT_MOST.min(PATHS_OF_ALL / run.model.loads.len().max(1)).max(1);
+    let loads = run.model.loads.iter().filter_map(|load| of_load(run, load, at_most));
     loads.chain(of_command_line(run)).collect()
 }
 
@@ -28,12 +32,12 @@ struct Lost<'a> {
     meets: Meets,
 }
 
-fn of_load(run: &Run<'_>, load: &Load) -> Option<Problem> {
+fn of_load(run: &Run<'_>, load: &Load, at_most: usize) -> Option<Problem> {
     let sum: f64 = load.requests.iter().map(|request| request.weight).sum();
     // The share that is sure to be lost; and whether more may be.
     let (mut share, mut is_sampled, mut first) = (0.0, false, None);
     for request in load.requests.iter().filter(|request| request.weight > 0.0) {
-        for path in paths(&request.target, &load.values) {
+        for path in paths(&request.target, &load.values, at_most) {
             let Some((meets, is_sure)) = lost(run, load.to, &request.method, &path) else { continue };
             if is_sure {
                 share += path.share * request.weight / sum;
@@ -103,8 +107,8 @@ struct Path {
     text: String,
 }
 
-/// The paths that a template may give.
-fn paths(template: &Template, values: &[Value]) -> Vec<Path> {
+/// The paths that a template may give; where there are more, some.
+fn paths(template: &Template, values: &[Value], at_most: usize) -> Vec<Path> {
     let mut drawn: Vec<(f64, Vec<(usize, Choice)>)> = vec![(1.0, Vec::new())];
     for piece in &template.0 {
         let Piece::Value { index, .. } = piece else { continue };
@@ -112,7 +116,7 @@ fn paths(template: &Template, values: &[Value]) -> Vec<Path> {
         if drawn.iter().any(|(_, known)| known.iter().any(|(known, _)| known == index)) {
             continue;
         }
-        let choices = choices(&values[*index].draw, PATHS_AT_MOST / drawn.len());
+        let choices = choices(&values[*index].draw, at_most / drawn.len());
         let with = |(share, known): &(f64, Vec<(usize, Choice)>)| -> Vec<_> {
             let with = choices.iter().map(|choice| {
                 let known = known.iter().cloned().chain([(*index, choice.clone())]);
