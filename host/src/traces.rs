@@ -4,6 +4,7 @@
 //! (`census`), once for the spans of those that are drawn (`draw`). So memory goes with the number
 //! of traces, which is bounded, and not with the size of the file.
 
+mod base64;
 mod census;
 mod documents;
 mod draw;
@@ -24,7 +25,7 @@ use crate::report::grid::{Grid, Kind};
 use crate::report::words::{count, counted, time};
 use crate::telemetry::choice::{Choice, Instant};
 use crate::telemetry::console::Style;
-use crate::telemetry::console::text::{moment, safe, shorten};
+use crate::telemetry::console::text::{SHORT_ID, moment, safe, shorten};
 
 use census::{Census, MAX_TRACES, Summary};
 use draw::Drawn;
@@ -38,9 +39,6 @@ const ROOT: usize = 60;
 
 const SECOND: Nanos = 1_000_000_000;
 const MILLISECOND: Nanos = 1_000_000;
-
-/// Digits of an id where whole ones have no room: as many as tell two traces of a file apart.
-const SHORT_ID: usize = 12;
 
 /// Columns of a page below which a list leaves the errors out: the ids are 32 columns wide.
 const NARROW: u16 = 66;

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod query;
+mod renamed;
 mod root;
 
 pub use attributes::Attributes;

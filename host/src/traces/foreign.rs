@@ -20,9 +20,8 @@ pub enum Foreign {
     Jaeger,
     /// A list of Zipkin's spans (version 2 of its API).
     Zipkin,
-    /// OTLP with ids as protobuf's JSON has bytes. OTLP has an exception for them (OTLP specification, "JSON
-    /// Protobuf Encoding").
-    Base64,
+    /// OTLP with ids that are neither hexadecimal nor base64.
+    StrangeIds,
     /// Protobuf, compressed records, or text that is not UTF-8.
     Binary,
     #[default]
@@ -64,7 +63,7 @@ impl Foreign {
         {
             Self::Zipkin
         } else if document.resource_spans.is_some() && ids(text).any(|id| !is_hexadecimal(id)) {
-            Self::Base64
+            Self::StrangeIds
         } else {
             Self::Unknown
         }
@@ -77,7 +76,7 @@ impl Foreign {
             Self::Jaeger => ": it has traces as Jaeger exports them",
             Self::Zipkin => ": it has spans of Zipkin",
             Self::Binary => ": it is no text in UTF-8",
-            Self::Base64 => ": the ids of its traces are not hexadecimal, as in base64",
+            Self::StrangeIds => ": the ids of its traces are neither hexadecimal nor base64",
         }
     }
 
@@ -96,7 +95,7 @@ impl Foreign {
                 "write JSON in UTF-8: the Collector's file exporter with format: json and without compression; a whole \
                  file may be compressed by gzip or zstd"
             }
-            Self::Base64 => "write trace ids and span ids in hexadecimal, as OTLP's JSON has them",
+            Self::StrangeIds => "write trace ids and span ids in hexadecimal, as OTLP's JSON has them",
             Self::Unknown => {
                 "name a file that --out has written; of one that is cut off, whole lines are read"
             }

@@ -51,6 +51,14 @@ struct Data {
     resource_metrics: Option<IgnoredAny>,
 }
 
+impl Data {
+    /// Whether it is no OTLP.
+    const fn is_empty(&self) -> bool {
+        let Self { resource_spans, resource_logs, resource_metrics } = self;
+        resource_spans.is_none() && resource_logs.is_none() && resource_metrics.is_none()
+    }
+}
+
 impl Line {
     /// Who made a span.
     pub fn resource(&self, span: &SpanRecord) -> &Resource {
@@ -72,13 +80,10 @@ impl Line {
 /// The records of a line; none where it is no OTLP. Spans without ids, which nobody may send,
 /// are left out and counted; metrics are left out.
 pub fn line(text: &str) -> Option<Line> {
-    let data: Data = match serde_json::from_str(text) {
-        Ok(data) if !spelling::is_old(text) => data,
-        _ => serde_json::from_value(spelling::plain(text)?).ok()?,
+    let data = match serde_json::from_str::<Data>(text) {
+        Ok(data) if !data.is_empty() && !spelling::is_old(text) => data,
+        _ => serde_json::from_value(spelling::plain(text)?).ok().filter(|data: &Data| !data.is_empty())?,
     };
-    if let Data { resource_spans: None, resource_logs: None, resource_metrics: None } = data {
-        return None;
-    }
     let mut line = Line::default();
     for of in data.resource_logs.into_iter().flatten() {
         let resource = line.add(of.resource);

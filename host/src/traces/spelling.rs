@@ -1,14 +1,17 @@
 //! Values of OTLP as JSON in another spelling. OTLP has enums as numbers; protobuf's JSON has names too,
 //! which some writers use. Numbers that JSON has not are text in both, `"NaN"`, and protobuf's JSON has null
-//! for what is not there. Before version 0.15 of OTLP scopes were instrumentation libraries.
+//! for what is not there. Before version 0.15 of OTLP scopes were instrumentation libraries. Tempo has spans
+//! within documents of its own.
 
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// How names of enums begin.
-const PREFIXES: [&str; 3] = ["\"SPAN_KIND_", "\"STATUS_CODE_", "\"SEVERITY_NUMBER_"];
+use super::base64;
+
+/// One of these is in a document that may be OTLP in another spelling.
+const SIGNS: [&str; 4] = ["\"resourceSpans\"", "\"resourceLogs\"", "\"resourceMetrics\"", "\"batches\""];
 
 /// The value of an attribute that is a number, which may be text.
 const DOUBLE: &str = "doubleValue";
@@ -26,24 +29,40 @@ pub fn is_old(text: &str) -> bool {
 }
 
 /// The document with numbers in place of names, and of numbers that are text; those that JSON has not are
-/// values of text. None of a document without any of what is spelt anew.
+/// values of text. Ids are hexadecimal. None of what is no such document.
 pub fn plain(text: &str) -> Option<Value> {
-    let has_names = PREFIXES.iter().any(|prefix| text.contains(prefix));
-    if !has_names && !text.contains(DOUBLE) && !text.contains("null") && !is_old(text) {
+    if !SIGNS.iter().any(|sign| text.contains(sign)) {
         return None;
     }
-    let mut document = serde_json::from_str(text).ok()?;
+    let mut document = unwrapped(serde_json::from_str(text).ok()?);
     respell(&mut document);
     each(&mut document, &["resourceSpans", "scopeSpans", "spans"], &mut |span| {
         number(span, "kind", |name| SpanKind::from_str_name(name).map(i32::from));
         if let Some(status) = span.get_mut("status") {
             number(status, "code", |name| StatusCode::from_str_name(name).map(i32::from));
         }
+        ["traceId", "spanId", "parentSpanId"].into_iter().for_each(|key| base64::id(span, key));
+        each(span, &["links"], &mut |link| {
+            ["traceId", "spanId"].into_iter().for_each(|key| base64::id(link, key));
+        });
     });
     each(&mut document, &["resourceLogs", "scopeLogs", "logRecords"], &mut |record| {
         number(record, "severityNumber", |name| SeverityNumber::from_str_name(name).map(i32::from));
+        ["traceId", "spanId"].into_iter().for_each(|key| base64::id(record, key));
     });
     Some(document)
+}
+
+/// The answers of Tempo to who asks for a trace: `{"trace":{"resourceSpans":[…]}}`, and `{"batches":[…]}`, the
+/// older one.
+fn unwrapped(mut document: Value) -> Value {
+    if let Some(trace) = document.get_mut("trace").filter(|trace| trace.get("resourceSpans").is_some()) {
+        return trace.take();
+    }
+    match document.get_mut("batches").map(Value::take) {
+        Some(batches) => Value::Object(Map::from_iter([("resourceSpans".to_owned(), batches)])),
+        None => document,
+    }
 }
 
 /// Spells keys and values anew, wherever they stand. JSON is no deeper than its parser goes.

@@ -1,5 +1,6 @@
 //! `simhost traces`: traces of a file, chosen and drawn, by the real program.
 
+mod links;
 mod odd;
 
 use std::path::Path;
@@ -318,6 +319,12 @@ fn an_attribute_that_nothing_has_is_told_with_the_nearest_that_something_has() {
             "no resource has the attribute \"service.nme\": did you mean \"service.name\"?",
         ),
         ("{ .retry != nil }", "no span and no resource has the attribute \"retry\": known attributes: "),
+        // Names that the conventions have replaced.
+        (
+            "{ .http.status_code = 500 }",
+            "the attribute \"http.status_code\": did you mean \"http.response.status_code\"?",
+        ),
+        ("{ span.net.peer.name = \"a\" }", "\"net.peer.name\": did you mean \"server.address\"?"),
     ];
     for (query, note) in wrong {
         for text in said(query) {
@@ -329,6 +336,18 @@ fn an_attribute_that_nothing_has_is_told_with_the_nearest_that_something_has() {
             assert!(text.contains("0 of ") && !text.contains("attribute"), "{query}: {text}");
         }
     }
+}
+
+#[test]
+fn the_new_name_of_an_attribute_leads_to_the_old_one_of_a_file() {
+    let line = Line { trace: 7, span: 1, parent: None, name: "GET /books", start: 0, end: 5 };
+    let found = traces_of(
+        &line.json("http.status_code", "500"),
+        200,
+        &["--query", "{ .http.response.status_code = 500 }"],
+    );
+    let note = "the attribute \"http.response.status_code\": did you mean \"http.status_code\"?";
+    assert!(found.success().contains(note), "{}", found.stdout);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Choice, Holder};
+use super::{Choice, Holder, renamed};
 use crate::error::{did_you_mean, quote};
 use crate::telemetry::record::{KeyValue, Resource, SpanRecord};
 
@@ -66,8 +66,13 @@ impl Attributes {
                 Holder::Resource => ("no resource", vec![&self.of_resources]),
                 Holder::Either => ("no span and no resource", vec![&self.of_spans, &self.of_resources]),
             };
+            let renamed = renamed::others(key).find(|other| names.iter().any(|of| of.contains(*other)));
             let names = names.into_iter().flatten().map(String::as_str);
-            format!("{nothing} has the attribute {}: {}", quote(key), did_you_mean(key, "attributes", names))
+            let remedy = match renamed {
+                Some(other) => format!("did you mean {}?", quote(other)),
+                None => did_you_mean(key, "attributes", names),
+            };
+            format!("{nothing} has the attribute {}: {remedy}", quote(key))
         })
     }
 }

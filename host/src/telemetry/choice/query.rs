@@ -1,7 +1,8 @@
 //! What a span must be, in the words of TraceQL: one spanset filter, `{ … }`.
 //!
 //! Fields: `duration`, `name`, `kind`, `status`, `span.KEY`, `resource.KEY`, and `.KEY` for either; of the
-//! root of the trace `rootServiceName` and `rootName`.
+//! root of the trace `rootServiceName` and `rootName`; of any of the span's links `link:traceID` and
+//! `link:spanID`.
 //! Comparisons: `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~` and `!~` with a regular expression that the
 //! whole text meets, and `!= nil`. They are put together with `&&`, `||` and parentheses. What
 //! relates several spansets is not understood, and refused.
@@ -14,7 +15,7 @@ use regex::Regex;
 
 use crate::error::{printable, width};
 use crate::model::Nanos;
-use crate::telemetry::record::{Resource, SpanRecord, Status, Value};
+use crate::telemetry::record::{Resource, SpanLink, SpanRecord, Status, Value};
 use parser::Parser;
 
 /// What `kind` and `status` can be.
@@ -55,6 +56,8 @@ enum Field {
     Either(String),
     RootService,
     RootName,
+    LinkTrace,
+    LinkSpan,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +206,9 @@ impl Condition {
             | Field::Kind
             | Field::Status
             | Field::RootService
-            | Field::RootName => {
+            | Field::RootName
+            | Field::LinkTrace
+            | Field::LinkSpan => {
                 return;
             }
             Field::Span(key) => (Holder::Span, key.as_str()),
@@ -237,6 +242,10 @@ impl Comparison {
             (Field::Name | Field::RootService | Field::RootName, operand) => (
                 matches!(operand, Operand::Text(_) | Operand::Pattern(_)),
                 "a name is compared with a text such as \"GET /books\"",
+            ),
+            (Field::LinkTrace | Field::LinkSpan, operand) => (
+                matches!(operand, Operand::Text(_) | Operand::Pattern(_)),
+                "an id is compared with a text of hexadecimal digits, such as \"00f067aa0ba902b7\"",
             ),
             (Field::Kind | Field::Status, Operand::Pattern(_)) => return None,
             (Field::Kind, operand) => (
@@ -275,6 +284,8 @@ impl Comparison {
             Field::RootService | Field::RootName => true,
             Field::Kind => self.holds_of_text(span.kind.name()),
             Field::Status => self.holds_of_text(status),
+            Field::LinkTrace => self.holds_of_links(span, |link| link.trace_id.to_string()),
+            Field::LinkSpan => self.holds_of_links(span, |link| link.span_id.to_string()),
             Field::Span(key) => self.holds(of_span(key)),
             Field::Resource(key) => self.holds(of_resource(key)),
             Field::Either(key) => self.holds(of_span(key).or_else(|| of_resource(key))),
@@ -307,6 +318,14 @@ impl Comparison {
                 _ => false,
             },
             (Some(value), _) => self.holds_of_text(&value.to_string()),
+        }
+    }
+
+    /// Whether it holds of any link; what has none meets nothing but `= nil`.
+    fn holds_of_links(&self, span: &SpanRecord, id: impl Fn(&SpanLink) -> String) -> bool {
+        match self.operand {
+            Operand::Nil => span.links.is_empty() == (self.operator == Operator::Equal),
+            _ => span.links.iter().any(|link| self.holds_of_text(&id(link))),
         }
     }
 
@@ -365,6 +384,10 @@ mod tests {
             ("{ name = \"x\" || rootName = \"y\" }", 16, "what is asked of a root and of a span"),
             ("{ rootName = \"y\" || (rootName = \"z\" && name = \"x\") }", 20, "what is asked of a root"),
             ("{ name ~ \"x\" }", 7, "expected =, !="),
+            ("{ link.traceID != \"\" }", 2, "this is link:traceID in TraceQL"),
+            ("{ link:spanid = \"ab\" }", 2, "this is link:spanID in TraceQL"),
+            ("{ link.reason = \"retry\" }", 2, "of a link there are link:traceID and link:spanID"),
+            ("{ link:traceID = 12 }", 17, "an id is compared with a text"),
             ("{ name =~ \"(\" }", 10, "this is no regular expression"),
             ("{ name = \"x }", 9, "this text has no end"),
             ("{ name = \"x\" } && { name = \"y\" }", 15, "expected the end"),

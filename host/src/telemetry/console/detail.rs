@@ -1,16 +1,18 @@
-//! What is said below a span: why it failed, its attributes, what happened in it.
+//! What is said below a span: what it is linked to, why it failed, its attributes, what happened in it.
 
 use opentelemetry_semantic_conventions::attribute as semconv;
 
 use super::style::{DIM, Glyphs, Ink, PLAIN, RED, Style, YELLOW};
-use super::text::{Unit, count, safe};
+use super::text::{SHORT_ID, Unit, count, safe, width};
 use crate::telemetry::choice::Holder;
 use crate::telemetry::record::{
-    Event, KeyValue, LogRecord, Resource, ResourceId, Severity, SpanRecord, Status, Value,
+    Event, KeyValue, LogRecord, Resource, ResourceId, Severity, SpanLink, SpanRecord, Status, Value,
 };
 
 /// Events and log lines of one span that are shown.
 pub const MAX_MOMENTS: usize = 20;
+/// Links of one span that are shown.
+pub const MAX_LINKS: usize = 5;
 /// Lines that one detail may take.
 pub const MAX_LINES: usize = 3;
 
@@ -104,6 +106,28 @@ impl Context {
             details.push(self.more(&text));
         }
         details
+    }
+
+    /// The spans that a span is linked to, but for its parent: with their whole ids, where `columns` have room for
+    /// these.
+    pub fn links(&self, span: &SpanRecord, columns: usize) -> Vec<Detail> {
+        let Glyphs { link: sign, ellipsis, .. } = self.glyphs();
+        let said = |link: &SpanLink, digits: usize| {
+            let [trace, span] = [link.trace_id.to_string(), link.span_id.to_string()]
+                .map(|id| id.chars().take(digits).collect::<String>());
+            format!("{sign} trace {trace} span {span}")
+        };
+        let detail = |link: &SpanLink| {
+            let whole = said(link, usize::MAX);
+            let has_room = width(&whole) + width(ellipsis) <= columns;
+            Detail::new(PLAIN, &if has_room { whole } else { said(link, SHORT_ID) })
+        };
+        // The tree shows the parent.
+        let is_parent = |link: &SpanLink| link.trace_id == span.trace_id && Some(link.span_id) == span.parent;
+        let links: Vec<_> = span.links.iter().filter(|link| !is_parent(link)).collect();
+        let further = links.len().saturating_sub(MAX_LINKS);
+        let more = (further > 0).then(|| self.more(&count(further, "more link")));
+        links.into_iter().take(MAX_LINKS).map(detail).chain(more).collect()
     }
 
     /// The attributes that are asked for, of a span and of its Resource, as far as they are not shown anyway.

@@ -9,6 +9,9 @@ use unicode_width::UnicodeWidthChar;
 pub use crate::error::width;
 use crate::error::{INFALLIBLE, columns};
 
+/// Digits of an id where whole ones have no room: as many as tell two traces of a file apart.
+pub const SHORT_ID: usize = 12;
+
 /// Marks that may sit on one character; what is stacked higher only smears over other lines.
 const MAX_MARKS: usize = 3;
 

@@ -226,8 +226,9 @@ impl<'a> Picture<'a> {
             self.detail(out, row, is_parent, &Detail::new(ink, &badge));
         }
         let resource = self.artist.resources.get(span.resource.0 as usize);
+        let links = self.context.links(span, self.room(row, is_parent));
         let asked = self.context.asked(self.artist.asked, span, resource);
-        for detail in asked.into_iter().chain(self.context.details(span, logs)) {
+        for detail in links.into_iter().chain(asked).chain(self.context.details(span, logs)) {
             self.detail(out, row, is_parent, &detail);
         }
     }
@@ -316,13 +317,18 @@ impl<'a> Picture<'a> {
 
     fn detail(&self, out: &mut String, row: &Row, parent: bool, detail: &Detail) {
         let lines = continued(self.glyphs(), &self.layout, row, parent);
-        let indent = self.layout.service + 1 + width(&lines);
-        for line in self.artist.wrap(detail, self.style().columns() - indent) {
+        for line in self.artist.wrap(detail, self.room(row, parent)) {
             pad(out, self.layout.service + 1);
             self.style().paint(out, DIM, &lines);
             out.push_str(&line);
             out.push('\n');
         }
+    }
+
+    /// Columns for what is said below the line of a span.
+    fn room(&self, row: &Row, parent: bool) -> usize {
+        let lines = continued(self.glyphs(), &self.layout, row, parent);
+        self.style().columns() - (self.layout.service + 1 + width(&lines))
     }
 
     fn measure(&self) -> Layout {

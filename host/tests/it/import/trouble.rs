@@ -100,7 +100,7 @@ fn spans_without_a_start_or_an_end_do_not_change_rates() {
 
 /// A document that this topology is read from is read in these forms too.
 #[test]
-fn a_document_may_be_spread_over_lines_or_stand_in_a_list_and_have_names_of_enums() {
+fn a_document_may_be_spread_over_lines_or_stand_in_a_list_and_have_the_forms_of_other_writers() {
     let line = span("0000000000000001", 2);
     let read = |text: String| of(&text).success().to_owned();
     let plain = read(line.clone());
@@ -109,10 +109,22 @@ fn a_document_may_be_spread_over_lines_or_stand_in_a_list_and_have_names_of_enum
     let spread = serde_json::to_string_pretty(&value).expect("JSON");
     let list = serde_json::to_string_pretty(&json!([value, { "resourceLogs": [] }])).expect("JSON");
     let named = line.replace("\"kind\":2", "\"kind\":\"SPAN_KIND_SERVER\"");
-    assert_ne!(named, line);
-    for text in
-        [spread.clone(), format!("\n{spread}\n{{\"resourceLogs\":[]}}\n"), list, format!("[{line}]"), named]
-    {
+    let in_base64 = line
+        .replace("00000000000000000000000000000001", "AAAAAAAAAAAAAAAAAAAAAQ==")
+        .replace("0000000000000001", "AAAAAAAAAAE=");
+    assert!(named != line && !in_base64.contains("000001\""), "{in_base64}");
+    // Answers of Tempo.
+    for text in [json!({ "trace": value }), json!({ "batches": value["resourceSpans"] })] {
+        assert_eq!(read(text.to_string()), plain, "{text}");
+    }
+    for text in [
+        spread.clone(),
+        format!("\n{spread}\n{{\"resourceLogs\":[]}}\n"),
+        list,
+        format!("[{line}]"),
+        named,
+        in_base64,
+    ] {
         assert_eq!(read(text.clone()), plain, "{text}");
     }
     assert_eq!(read(format!("\u{feff}{line}\n")), plain);
@@ -143,11 +155,10 @@ fn other_formats_are_named_with_a_way_to_otlp() {
         );
     }
     refused(&of(zipkin), &["is OTLP as JSON: it has spans of Zipkin", "the receiver zipkin"]);
-    let base64 =
-        span("0000000000000001", 2).replace("00000000000000000000000000000001", "W47/95gDgQPSadeBYDDQGQ==");
+    let strange = span("0000000000000001", 2).replace("00000000000000000000000000000001", "trace-1");
     refused(
-        &of(&base64),
-        &["the ids of its traces are not hexadecimal", "write trace ids and span ids in hexadecimal"],
+        &of(&strange),
+        &["its traces are neither hexadecimal nor base64", "write trace ids and span ids in hexadecimal"],
     );
     refused(&of("[1, 2]\n"), &["is OTLP as JSON"]);
 }

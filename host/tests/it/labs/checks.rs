@@ -201,7 +201,7 @@ fn edges_that_are_missing_and_those_that_are_not_wanted_are_named() {
 }
 
 #[test]
-fn a_count_of_a_database_or_a_group_is_shown_by_a_trace_that_has_it() {
+fn a_count_of_a_database_or_a_group_and_a_link_is_shown_by_a_trace_that_has_it() {
     let backing = "\n[services.till]\nguest = \"service\"\ndatabases.sales = {}\nconfig.sql-in = \"sales\"\n\
                    config.pay = { route = \"POST /pay\", errors = \"20%\", sql = \"SELECT id FROM sales\", publish = \"paid\" }\n\
                    config.book = { topic = \"paid\", errors = \"30%\" }\n\
@@ -210,16 +210,22 @@ fn a_count_of_a_database_or_a_group_is_shown_by_a_trace_that_has_it() {
                    retry = { attempts = 1 }\n\
                    [[load]]\nname = \"buyers\"\nto = \"till\"\nrequest = { method = \"POST\", path = \"/pay\" }\n\
                    arrivals = { constant = \"20/s\" }\n";
-    let drawn = |metric: &str| {
-        let metric = format!("metric = \"{metric}\"\nat-most = 0");
-        let home = Home::with_checks(&format!("{TOPOLOGY}{backing}"), &check("few", "report", &metric));
+    let shown = |topology: &str, check: &str| {
+        let home = Home::with_checks(&format!("{TOPOLOGY}{topology}"), check);
         home.start();
         home.lab(&["check", "mine", "--seeds", "1"]).stdout
+    };
+    let drawn = |metric: &str| {
+        shown(backing, &check("few", "report", &format!("metric = \"{metric}\"\nat-most = 0")))
     };
     let scanned = drawn("database sales rows-scanned");
     assert!(scanned.contains("SELECT sales"), "{scanned}");
     let given_up = drawn("group books exhausted");
     assert!(given_up.contains("▹ process paid") && given_up.contains("✗ retry"), "{given_up}");
+    let linked = backing.replace("group = \"books\"\n", "group = \"books\"\ncontext = \"link\"\n");
+    let wrong = "spans = { service = \"till\", kind = \"consumer\" }\nlinked-to = { service = \"shop\" }";
+    let elsewhere = shown(&linked, &check("linked", "spans", wrong));
+    assert!(elsewhere.contains("have no such link") && elsewhere.contains("⤷ link trace "), "{elsewhere}");
 }
 
 #[test]

@@ -15,6 +15,16 @@ pub(super) struct Parser<'a> {
     pub time: fn(&str) -> Option<Nanos>,
 }
 
+/// What is to be said of a field of links that is not understood.
+fn of_links(word: &str) -> Option<&'static str> {
+    let part = word.strip_prefix("link.").or_else(|| word.strip_prefix("link:"))?;
+    Some(match part.to_ascii_lowercase().as_str() {
+        "traceid" => "this is link:traceID in TraceQL",
+        "spanid" => "this is link:spanID in TraceQL",
+        _ => "of a link there are link:traceID and link:spanID; its attributes are not looked at",
+    })
+}
+
 impl<'a> Parser<'a> {
     pub fn any(&mut self, depth: usize) -> Result<Condition, QueryError> {
         let mut parts = vec![self.all(depth)?];
@@ -85,10 +95,14 @@ impl<'a> Parser<'a> {
             "status" => Ok(Field::Status),
             "rootServiceName" | "trace:rootService" => Ok(Field::RootService),
             "rootName" | "trace:rootName" => Ok(Field::RootName),
+            "link:traceID" => Ok(Field::LinkTrace),
+            "link:spanID" => Ok(Field::LinkSpan),
             _ => Err(self.wrong_at(
                 before,
-                "expected duration, name, kind, status, rootServiceName, rootName, span.KEY, resource.KEY or \
-                 .KEY; a key has letters, digits and . _ - / :",
+                of_links(word).unwrap_or(
+                    "expected duration, name, kind, status, rootServiceName, rootName, link:traceID, link:spanID, \
+                     span.KEY, resource.KEY or .KEY; a key has letters, digits and . _ - / :",
+                ),
             )),
         }
     }

@@ -1,0 +1,68 @@
+//! Names of attributes that the semantic conventions have replaced: files and queries may have either.
+
+/// The old name, and what is said in its place (semantic conventions, the registry's deprecated attributes).
+const RENAMED: &[(&str, &str)] = &[
+    ("code.filepath", "code.file.path"),
+    ("code.function", "code.function.name"),
+    ("code.lineno", "code.line.number"),
+    ("db.cassandra.table", "db.collection.name"),
+    ("db.mongodb.collection", "db.collection.name"),
+    ("db.name", "db.namespace"),
+    ("db.operation", "db.operation.name"),
+    ("db.redis.database_index", "db.namespace"),
+    ("db.sql.table", "db.collection.name"),
+    ("db.statement", "db.query.text"),
+    ("db.system", "db.system.name"),
+    ("deployment.environment", "deployment.environment.name"),
+    ("http.client_ip", "client.address"),
+    ("http.flavor", "network.protocol.version"),
+    ("http.host", "server.address"),
+    ("http.method", "http.request.method"),
+    ("http.request_content_length", "http.request.body.size"),
+    ("http.resend_count", "http.request.resend_count"),
+    ("http.response_content_length", "http.response.body.size"),
+    ("http.scheme", "url.scheme"),
+    ("http.server_name", "server.address"),
+    ("http.status_code", "http.response.status_code"),
+    ("http.target", "url.path"),
+    ("http.url", "url.full"),
+    ("http.user_agent", "user_agent.original"),
+    ("messaging.client_id", "messaging.client.id"),
+    ("messaging.consumer_id", "messaging.client.id"),
+    ("messaging.destination", "messaging.destination.name"),
+    ("messaging.kafka.client_id", "messaging.client.id"),
+    ("messaging.kafka.consumer.group", "messaging.consumer.group.name"),
+    ("messaging.kafka.consumer_group", "messaging.consumer.group.name"),
+    ("messaging.kafka.destination.partition", "messaging.destination.partition.id"),
+    ("messaging.kafka.message.offset", "messaging.kafka.offset"),
+    ("messaging.kafka.message_key", "messaging.kafka.message.key"),
+    ("messaging.kafka.partition", "messaging.destination.partition.id"),
+    ("messaging.message_id", "messaging.message.id"),
+    ("messaging.message_payload_size_bytes", "messaging.message.body.size"),
+    ("messaging.operation", "messaging.operation.type"),
+    ("messaging.rabbitmq.routing_key", "messaging.rabbitmq.destination.routing_key"),
+    ("net.app.protocol.name", "network.protocol.name"),
+    ("net.app.protocol.version", "network.protocol.version"),
+    ("net.host.ip", "network.local.address"),
+    ("net.host.name", "server.address"),
+    ("net.host.port", "server.port"),
+    ("net.peer.ip", "network.peer.address"),
+    ("net.peer.name", "server.address"),
+    ("net.peer.port", "server.port"),
+    ("net.protocol.name", "network.protocol.name"),
+    ("net.protocol.version", "network.protocol.version"),
+    ("net.sock.peer.addr", "network.peer.address"),
+    ("net.sock.peer.port", "network.peer.port"),
+    ("net.transport", "network.transport"),
+    ("peer.service", "service.peer.name"),
+];
+
+/// What the conventions call an attribute otherwise: its new name, or those that it once had.
+pub fn others(key: &str) -> impl Iterator<Item = &'static str> {
+    let other = move |(old, new): &(&'static str, &'static str)| match key {
+        _ if key == *old => Some(*new),
+        _ if key == *new => Some(*old),
+        _ => None,
+    };
+    RENAMED.iter().filter_map(other)
+}
