@@ -36,7 +36,7 @@ pub const BACKING: std::ops::RangeInclusive<u32> = 0..=500;
 /// Databases: each holds its tables in memory.
 pub const DATABASES: std::ops::RangeInclusive<u32> = 0..=100;
 
-/// Services for each cache, and for each topic, where nothing else is wanted.
+/// Services for each cache, each topic and each database, where nothing else is wanted.
 const SERVICES_FOR_EACH: u32 = 10;
 
 /// Requests per second that come in.
@@ -57,8 +57,8 @@ pub struct Wanted {
     /// when none.
     pub caches: Option<u32>,
     pub topics: Option<u32>,
-    /// The same; without statements when 0.
-    pub databases: u32,
+    /// The same, up to the most that there may be.
+    pub databases: Option<u32>,
     /// The name of the file, for its first line; the topology's when none.
     pub file: Option<String>,
 }
@@ -70,6 +70,10 @@ impl Wanted {
 
     fn topics(&self) -> u32 {
         self.topics.unwrap_or(self.services / SERVICES_FOR_EACH)
+    }
+
+    fn databases(&self) -> u32 {
+        self.databases.unwrap_or((self.services / SERVICES_FOR_EACH).min(*DATABASES.end()))
     }
 }
 
@@ -98,7 +102,7 @@ fn fewer(wanted: &Wanted, system: &shape::System) -> Vec<String> {
         ),
         (
             "databases",
-            Some(wanted.databases),
+            wanted.databases,
             system.databases.len(),
             "a database needs a service of its own, one that keeps data or lies between the edge and the data",
         ),
@@ -127,7 +131,7 @@ pub fn generate(wanted: &Wanted) -> Result<Generated, Vec<Problem>> {
     let mut system = shape::draw(wanted.seed, wanted.services as usize, layers as usize);
     backing::add_caches(&mut system, wanted.seed, wanted.caches() as usize);
     backing::add_topics(&mut system, wanted.seed, wanted.topics() as usize);
-    databases::add_databases(&mut system, wanted.seed, wanted.databases as usize);
+    databases::add_databases(&mut system, wanted.seed, wanted.databases() as usize);
     let load = sizing::size(&mut system, f64::from(wanted.rate));
     if load.workers > u64::from(WORKERS_AT_MOST) {
         let message = format!(
@@ -166,7 +170,7 @@ mod tests {
             rate: 50,
             caches: None,
             topics: None,
-            databases: 0,
+            databases: None,
             file: None,
         }
     }
@@ -205,11 +209,16 @@ mod tests {
             )
         };
         for (services, databases) in [(2, 5), (40, 12), (2_000, 100)] {
-            let without = generate(&wanted(services)).expect("a topology").text;
-            let with = generate(&Wanted { databases, ..wanted(services) }).expect("a topology").text;
+            let without =
+                generate(&Wanted { databases: Some(0), ..wanted(services) }).expect("a topology").text;
+            let with = generate(&Wanted { databases: Some(databases), ..wanted(services) })
+                .expect("a topology")
+                .text;
             let ((none, plain), (some, same)) = (names(&without), names(&with));
             assert_eq!((none, &plain), (0, &same));
-            assert!(!without.contains("--databases") && with.contains(&format!(" --databases {databases} ")));
+            assert!(
+                without.contains(" --databases 0 ") && with.contains(&format!(" --databases {databases} "))
+            );
             assert!(some == databases as usize || services == 2, "{some} of {services}");
         }
     }

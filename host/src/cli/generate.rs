@@ -36,9 +36,9 @@ pub struct Generate {
     #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
     topics: Option<u32>,
 
-    /// At most this many databases that services ask with SQL, 0 to 100
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = among(&generate::DATABASES))]
-    databases: u32,
+    /// At most this many databases that services ask with SQL, 0 to 100 [default: one for ten services]
+    #[arg(long, value_name = "N", value_parser = among(&generate::DATABASES))]
+    databases: Option<u32>,
 
     /// The topology's name [default: services-N]
     #[arg(long, value_parser = crate::topology::name)]

@@ -106,16 +106,12 @@ fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: 
     let file = wanted.file.clone().unwrap_or_else(|| format!("{name}.toml"));
     let (services, layers) = (count(wanted.services as usize, "service"), system.layers.len());
     let Wanted { services: number, seed, rate, .. } = wanted;
-    let (caches, topics) = (wanted.caches(), wanted.topics());
-    let databases = match wanted.databases {
-        0 => String::new(),
-        databases => format!(" --databases {databases}"),
-    };
+    let (caches, topics, databases) = (wanted.caches(), wanted.topics(), wanted.databases());
     // In one line, however long: it is to be copied.
     writeln!(
         text,
         "# {file}: simhost generate --services {number} --seed {seed} --layers {layers} --rate {rate} \
-         --caches {caches} --topics {topics}{databases} --name {name} --out {file}\n#"
+         --caches {caches} --topics {topics} --databases {databases} --name {name} --out {file}\n#"
     )
     .expect(INFALLIBLE);
     let words = format!(

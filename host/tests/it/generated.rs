@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::support::server::Server;
 use crate::support::{Finished, finish, golden, simhost};
 
-/// Those that ship, by their number of services.
-const SHIPPED: [u32; 3] = [10, 100, 1_000];
+/// Those that ship, by their number of services, and with the flags that they are written with.
+const SHIPPED: [(u32, &[&str]); 3] = [(10, &[]), (100, &[]), (1_000, &["--databases", "0"])];
 
 fn shipped(services: u32) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies/generated");
@@ -41,15 +41,15 @@ fn routes_of_the_edge(topology: &str) -> Vec<String> {
 
 #[test]
 fn the_topologies_that_ship_are_what_the_command_writes() {
-    for services in SHIPPED {
-        let written = generate(&["--services", &services.to_string(), "--seed", "1"]);
+    for (services, flags) in SHIPPED {
+        let written = generate(&[&["--services", &services.to_string(), "--seed", "1"], flags].concat());
         golden(&shipped(services), written.success());
     }
 }
 
 #[test]
 fn every_topology_that_ships_is_good_to_run() {
-    for services in SHIPPED {
+    for (services, _) in SHIPPED {
         let checked = finish(simhost().arg("check").arg(shipped(services)));
         assert!(checked.success().starts_with(&format!("services-{services}: good to run\n")), "{checked:?}");
     }
@@ -68,6 +68,15 @@ fn every_route_of_the_edge_leads_through_the_system_and_back() {
     assert!(good * 10 >= answers.len() * 9, "{answers:#?}");
     let spans = records.matches("\"spanId\"").count();
     assert!((4..150).contains(&(spans / requests.len())), "{spans} spans of {} requests", requests.len());
+}
+
+#[test]
+fn one_database_for_ten_services_is_drawn_unless_the_flag_says_otherwise() {
+    let databases = |arguments: &[&str]| generate(arguments).success().matches("\n[databases.").count();
+    assert_eq!(["9", "10", "30"].map(|services| databases(&["--services", services])), [0, 1, 3]);
+    assert_eq!(databases(&["--services", "1200"]), 100, "as many as there may be");
+    assert_eq!(databases(&["--services", "30", "--databases", "0"]), 0);
+    assert_eq!(generate(&["--services", "30"]).stderr, "");
 }
 
 #[test]
