@@ -122,6 +122,9 @@ impl World<'_> {
         let sched = Sched::new(self.clock);
         let start = sched.now();
         let recorder = recorder(&sched, hand_over);
+        if !self.is_recorded {
+            recorder.turn_off_logs();
+        }
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);

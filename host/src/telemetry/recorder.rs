@@ -37,6 +37,8 @@ pub trait Editor {
 
 /// Gathers records and hands them over in batches. For the core thread only.
 pub struct Recorder {
+    /// Nobody takes log records.
+    is_off: Cell<bool>,
     editor: OnceCell<Rc<dyn Editor>>,
     watch: OnceCell<Watch>,
     exceptions: Cell<Exceptions>,
@@ -111,6 +113,7 @@ impl Recorder {
     /// `hand_over` takes each batch; it must not wait for anybody but the disk.
     pub fn new(hand_over: impl FnMut(Batch) + 'static) -> Self {
         Self {
+            is_off: Cell::default(),
             editor: OnceCell::new(),
             watch: OnceCell::new(),
             exceptions: Cell::default(),
@@ -122,6 +125,11 @@ impl Recorder {
             losing: Cell::default(),
             stretched: RefCell::default(),
         }
+    }
+
+    /// Makes no log records from now on. Spans are left out by a sampler, and metrics by whoever counts.
+    pub fn turn_off_logs(&self) {
+        self.is_off.set(true);
     }
 
     /// Ends what is in a process that has died: what would be recorded meanwhile is
@@ -228,6 +236,9 @@ impl Recorder {
     }
 
     pub fn log(&self, log: LogRecord) {
+        if self.is_off.get() {
+            return;
+        }
         if self.losing.get() {
             return self.count(|counts| counts.lost[Signal::Logs] += 1);
         }

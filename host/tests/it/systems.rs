@@ -23,6 +23,9 @@ const TWO_ITEMS: &str =
 /// The order that the frontend takes.
 const FROM_THE_FRONT: &str = r#"POST /orders {"user_id":"user:12345","items":[{"price":9.99,"quantity":2}]}"#;
 
+/// An item of the tutorial.
+const ITEM: &str = r#"POST /api/v1/items/ {"name":"lamp","price":24.9}"#;
+
 /// A command with the id of its business.
 const DISPATCH: &str = r#"POST /dispatch {"command":"open","request_id":"r-1"}"#;
 
@@ -221,14 +224,35 @@ fn the_order_of_the_tutorial_is_confirmed_over_http_in_real_time() {
 
 /// No receiver is there: whatever went out would be lost, and said.
 #[test]
-fn without_telemetry_an_item_is_stored_and_nothing_goes_to_a_receiver() {
-    const ITEM: &str = r#"POST /api/v1/items/ {"name":"lamp","price":24.9}"#;
+fn without_telemetry_an_item_is_stored_and_no_record_is_made() {
     let nobody = Dead::open();
     for (enabled, code) in [("true", Some(1)), ("false", Some(0))] {
         let url = nobody.url();
         let environment = [("OTEL_ENABLED", enabled), ("OTEL_EXPORTER_OTLP_ENDPOINT", &url)];
-        let (answer, finished) = served("items", &[], &environment, ITEM);
+        let (answer, finished) = served("items", &["--json"], &environment, ITEM);
         assert_eq!((answer.status, &answer.json()["name"]), (201, &json!("lamp")));
         assert_eq!(finished.code, code, "OTEL_ENABLED={enabled}: {finished:?}");
+        let telemetry = &finished.json()["telemetry"];
+        let made = ["spans", "logs", "data_points"].map(|kind| telemetry[kind].as_u64());
+        if enabled == "true" {
+            assert!(made[0] > Some(0) && made[1] > Some(0), "{telemetry:#}");
+        } else {
+            assert_eq!((made, &telemetry["exporters"]), ([Some(0); 3], &json!([])), "{telemetry:#}");
+        }
     }
+}
+
+#[test]
+fn without_telemetry_nothing_is_shown_of_records_that_are_not_made() {
+    let mut command = simhost();
+    command.arg("run").arg(topology("items")).args(["--virtual", "--request", ITEM]);
+    command
+        .args(["--show", "traces", "--log-format", "text"])
+        .env("OTEL_ENABLED", "false")
+        .env_remove(METRICS);
+    let finished = finish(&mut command);
+    assert!(finished.success().starts_with("POST /api/v1/items/ answered 201 in "), "{finished:?}");
+    let said = "\nnothing recorded, as OTEL_SDK_DISABLED or OTEL_ENABLED says: ";
+    assert!(finished.stdout.contains(said) && !finished.stdout.contains("Trace "), "{finished:?}");
+    assert!(!finished.stdout.contains("digest:") && finished.stderr.is_empty(), "{finished:?}");
 }

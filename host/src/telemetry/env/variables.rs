@@ -174,7 +174,13 @@ const VARIABLES: [Variable; 38] = [
         "`database/dup`: spans of databases and caches have the old names of attributes too: see \
          [statements](span-attributes.md#statements)",
     ),
-    variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
+    variable(
+        "OTEL_SDK_DISABLED",
+        || code(false),
+        "`true`: no span, log record or data point is made, and no receiver of the environment or the topology gets \
+         any. `--out` and `--otlp` win over it, and a note says so; `--show traces`, the flags that choose traces and \
+         `--log-format` show nothing then",
+    ),
     variable("OTEL_ENABLED", || code(true), "`false`: the same as `OTEL_SDK_DISABLED=true`"),
 ];
 

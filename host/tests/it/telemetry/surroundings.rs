@@ -76,12 +76,26 @@ async fn a_length_of_time_is_refused_with_its_unit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_on_the_command_line_undoes_a_disabled_sdk() {
-    let topology = Topology::orders();
-    let out = topology.beside("records.jsonl");
-    let finished = order(&[("OTEL_SDK_DISABLED", "true")], &["--out", out.to_str().expect("a path")]);
+    for (variable, value) in [("OTEL_SDK_DISABLED", "true"), ("OTEL_ENABLED", "false")] {
+        let topology = Topology::orders();
+        let out = topology.beside("records.jsonl");
+        let finished = order(&[(variable, value)], &["--out", out.to_str().expect("a path")]);
+        finished.success();
+        said(&finished, &[&format!("note: {variable} has no effect: --out was given")]);
+        assert!(std::fs::metadata(out).expect("the file is there").len() > 1_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_on_the_command_line_undoes_a_disabled_sdk() {
+    let mut receiver = Receiver::http([]).await;
+    let url = receiver.url();
+    let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    let finished = order(&[("OTEL_ENABLED", "false"), http], &["--otlp", &url]);
     finished.success();
-    said(&finished, &["note: OTEL_SDK_DISABLED has no effect: --out was given"]);
-    assert!(std::fs::metadata(out).expect("the file is there").len() > 1_000);
+    said(&finished, &["note: OTEL_ENABLED has no effect: --otlp was given"]);
+    let paths: Vec<String> = receiver.rest().into_iter().map(|got| got.http().0).collect();
+    assert!(paths.iter().any(|path| path == "/v1/traces"), "{paths:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
