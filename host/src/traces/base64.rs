@@ -1,10 +1,10 @@
-//! Ids in base64, as protobuf's JSON has bytes. OTLP has an exception for them (OTLP specification, "JSON Protobuf
-//! Encoding"), of which Tempo's API knows nothing.
+//! Ids in base64, as protobuf's JSON has bytes. OTLP has an exception for ids (OTLP specification, "JSON
+//! Protobuf Encoding"), and Tempo's API has none.
 
 use serde_json::Value;
 
-/// Writes an id in hexadecimal that is in base64. Its length tells which it is: 16 bytes are 24 characters or 32
-/// digits, 8 bytes are 12 characters or 16 digits.
+/// Writes an id in hexadecimal that is in base64. Its length tells which it is: 16 bytes are 24 characters or
+/// 32 digits, 8 bytes are 12 characters or 16 digits.
 pub fn id(value: &mut Value, key: &str) {
     if let Some(id) = value.get_mut(key)
         && let Some(digits) = id.as_str().and_then(hexadecimal)

@@ -53,8 +53,8 @@ pub fn plain(text: &str) -> Option<Value> {
     Some(document)
 }
 
-/// The answers of Tempo to who asks for a trace: `{"trace":{"resourceSpans":[…]}}`, and `{"batches":[…]}`, the
-/// older one.
+/// The answers of Tempo to who asks for a trace: `{"trace":{"resourceSpans":[…]}}`, and `{"batches":[…]}`,
+/// the older one.
 fn unwrapped(mut document: Value) -> Value {
     if let Some(trace) = document.get_mut("trace").filter(|trace| trace.get("resourceSpans").is_some()) {
         return trace.take();

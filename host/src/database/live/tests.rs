@@ -420,11 +420,12 @@ const ENDLESS: &str =
 const ENDLESS_UPDATE: &str = "UPDATE stock SET n = (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                               SELECT count(*) FROM n)";
 
-/// Steps that an engine makes in 5 ms, at most: 50 million of `ENDLESS` took 0.70 s of a processor, release build.
+/// Steps that an engine makes in 5 ms, at most: 50 million of `ENDLESS` took 0.70 s of a processor, in a release
+/// build.
 const STEPS_IN_5_MS: u64 = 350_000;
 
-/// The core is free at least as often as a statement would fill 5 ms, counted in the steps of the statement: who
-/// held the core for longer at a time would let others have fewer turns, whatever else the machine does.
+/// Others have a turn for each 5 ms of a statement, counted in its steps: who held the core for longer at a
+/// time would let them have fewer, whatever else the machine does.
 #[test]
 fn in_real_time_a_long_statement_holds_the_core_for_no_5_ms() {
     // Nothing but the engine takes time, and another task has a turn whenever the core is free.
