@@ -121,10 +121,7 @@ impl World<'_> {
         watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();
-        let recorder = recorder(&sched, hand_over);
-        if !self.is_recorded {
-            recorder.turn_off_logs();
-        }
+        let recorder = recorder(&sched, self.is_recorded, hand_over);
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);
@@ -218,9 +215,17 @@ impl World<'_> {
 }
 
 /// Leaves records to `hand_over`, with the instant at which it does.
-fn recorder(sched: &Sched, mut hand_over: impl FnMut(Nanos, Batch) + 'static) -> Rc<Recorder> {
+fn recorder(
+    sched: &Sched,
+    is_recorded: bool,
+    mut hand_over: impl FnMut(Nanos, Batch) + 'static,
+) -> Rc<Recorder> {
     let sched = sched.clone();
-    Rc::new(Recorder::new(move |batch| hand_over(sched.now(), batch)))
+    let recorder = Rc::new(Recorder::new(move |batch| hand_over(sched.now(), batch)));
+    if !is_recorded {
+        recorder.turn_off_logs();
+    }
+    recorder
 }
 
 /// Takes the databases out of a world that is over.

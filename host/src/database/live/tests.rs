@@ -420,8 +420,8 @@ const ENDLESS: &str =
 const ENDLESS_UPDATE: &str = "UPDATE stock SET n = (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                               SELECT count(*) FROM n)";
 
-/// Steps that an engine makes in 5 ms, at most: 50 million of `ENDLESS` took 0.70 s of a processor, in a release
-/// build.
+/// Steps that an engine makes in 5 ms, at most: 50 million of `ENDLESS` took 0.70 s of a processor, in a
+/// release build.
 const STEPS_IN_5_MS: u64 = 350_000;
 
 /// Others have a turn for each 5 ms of a statement, counted in its steps: who held the core for longer at a

@@ -108,7 +108,7 @@ impl Context {
         details
     }
 
-    /// The spans that a span is linked to, but for its parent: with their whole ids, where `columns` have room.
+    /// The spans that a span is linked to, but for its parent. Where `columns` have room, their ids are whole.
     pub fn links(&self, span: &SpanRecord, columns: usize) -> Vec<Detail> {
         let Glyphs { link: sign, ellipsis, .. } = self.glyphs();
         let said = |link: &SpanLink, digits: usize| {
