@@ -108,7 +108,7 @@ impl Context {
         details
     }
 
-    /// The spans that a span is linked to, but for its parent. Where `columns` have room, their ids are whole.
+    /// The spans that a span is linked to, but for its parent: with whole ids where `columns` have room.
     pub fn links(&self, span: &SpanRecord, columns: usize) -> Vec<Detail> {
         let Glyphs { link: sign, ellipsis, .. } = self.glyphs();
         let said = |link: &SpanLink, digits: usize| {
