@@ -510,6 +510,11 @@ fn regular_expressions_take_no_time_of_two_to_the_text() {
         ("SELECT 'a' ~ repeat('a', 1001)", "2201B"),
         ("SELECT 'a' ~ repeat('(', 101)", "2201B"),
         ("SELECT 'a' ~ '((a{250}){250}){250}'", "2201B"),
+        // What is empty gives no states, however often it is repeated.
+        ("SELECT 'a' ~ '(?:(?:(?:(?:(?:){255}){255}){255}){255}){255}'", "2201B"),
+        ("SELECT 'a' ~ '(?:(?:(?:(?:a{0}){255}){255}){255}){255}'", "2201B"),
+        ("SELECT 'a' ~ (repeat('(?:', 90) || repeat('){255}', 90))", "2201B"),
+        ("SELECT 'a' SIMILAR TO '(((((){255}){255}){255}){255}){255}'", "2201B"),
         ("SELECT length(regexp_replace(repeat('a', 900), 'a', repeat('b', 9000), 'g'))", "54000"),
         ("SELECT count(*) FROM generate_series(1, 9000) n WHERE n::text ~ ('(a{1,200}){1,9}' || n)", "57014"),
     ] {

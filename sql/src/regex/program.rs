@@ -2,10 +2,13 @@
 
 use super::parse::{Assert, Class, Node, Set};
 use super::{Options, invalid};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 
 /// States of a pattern: each character of a text may visit all of them.
 const STATES: usize = 4_000;
+
+/// Parts of a pattern, each as often as it is repeated: what is empty gives no state.
+const PARTS: usize = 16_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -29,11 +32,14 @@ pub(super) struct Program {
     pub any_case: bool,
     /// It matches at the beginning of a text alone.
     pub is_anchored: bool,
+    /// Parts of the pattern that were added.
+    parts: usize,
 }
 
 impl Program {
     pub(super) fn of(node: &Node, sets: Vec<Set>, options: Options) -> Result<Self> {
-        let mut program = Self { states: Vec::new(), sets, any_case: options.any_case, is_anchored: false };
+        let any_case = options.any_case;
+        let mut program = Self { states: Vec::new(), sets, any_case, is_anchored: false, parts: 0 };
         program.add(node)?;
         program.push(State::Match)?;
         let first = program.states.iter().find(|state| !matches!(state, State::Keep(_)));
@@ -43,13 +49,17 @@ impl Program {
 
     fn push(&mut self, state: State) -> Result<usize> {
         if self.states.len() == STATES {
-            return Err(invalid("regular expression is too complex", "repeat less with {2,3}"));
+            return Err(too_complex());
         }
         self.states.push(state);
         Ok(self.states.len() - 1)
     }
 
     fn add(&mut self, node: &Node) -> Result<()> {
+        self.parts += 1;
+        if self.parts > PARTS {
+            return Err(too_complex());
+        }
         match node {
             Node::Empty => {}
             Node::One(c) => {
@@ -130,6 +140,10 @@ impl Program {
             _ => false,
         }
     }
+}
+
+fn too_complex() -> Failure {
+    invalid("regular expression is too complex", "repeat less with {2,3}")
 }
 
 /// The small letter, if it is one character.
