@@ -14,7 +14,9 @@ mod similar;
 
 use crate::error::{Failure, Result, sqlstate};
 use program::Program;
+use search::Want;
 
+pub(crate) use search::Search;
 pub(crate) use similar::similar;
 
 /// What a pattern is read with.
@@ -100,13 +102,12 @@ impl Regex {
     }
 
     pub(crate) fn is_match(&self, text: &[char], pay: Pay<'_>) -> Result<bool> {
-        search::find(&self.program, text, 0, search::Want::Any, pay).map(|found| found.is_some())
+        Search::new(&self.program, text, Want::Any).find(0, pay).map(|found| found.is_some())
     }
 
-    /// The first match from the character `from` on.
-    pub(crate) fn find(&self, text: &[char], from: usize, pay: Pay<'_>) -> Result<Option<Span>> {
-        let want = if self.is_short { search::Want::Shortest } else { search::Want::Longest };
-        search::find(&self.program, text, from, want, pay)
+    /// Finds the matches of a text, one after the other.
+    pub(crate) fn search<'a>(&'a self, text: &'a [char]) -> Search<'a> {
+        Search::new(&self.program, text, if self.is_short { Want::Shortest } else { Want::Longest })
     }
 
     /// What each pair of parentheses has of a match.
@@ -127,7 +128,7 @@ mod tests {
         let regex = Regex::new(pattern, Options::of(options).expect("options")).expect(pattern);
         let letters: Vec<char> = text.chars().collect();
         let pay: Pay<'_> = &mut |_| Ok(());
-        let whole = regex.find(&letters, 0, pay).expect("no bound")?;
+        let whole = regex.search(&letters).find(0, pay).expect("no bound")?;
         let part = |(from, to): Span| letters[from..to].iter().collect::<String>();
         let mut parts = vec![Some(part(whole))];
         let groups = regex.captures(&letters, whole, pay).expect("no bound");
@@ -157,6 +158,10 @@ mod tests {
             ("x{2,3}?", "xxx", &["xx"]),
             ("x{0}y", "xy", &["y"]),
             ("(?i)STRASSE", "strasse", &["strasse"]),
+            ("a(?#one (or)b+", "abb", &["abb"]),
+            ("(?#of a line)^a(?#twice){2}(?#)", "aa", &["aa"]),
+            ("a(?#without an end", "aa", &["a"]),
+            ("(?i)(?#any case)A", "a", &["a"]),
             ("a\\{1}", "a{1}", &["a{1}"]),
             ("\\x41\\u00e4\\t", "Aä\t", &["Aä\t"]),
             ("(a|b)+", "ab", &["ab", "b"]),
@@ -207,11 +212,30 @@ mod tests {
             ("(a)\\1", "0A000"),
             ("(?=a)", "0A000"),
             ("(?<!a)b", "0A000"),
+            ("a(?i)b", "2201B"),
+            ("a(?<b>c)", "2201B"),
+            ("a(?", "2201B"),
+            ("(?#b)*", "2201B"),
         ] {
             let failure = Regex::new(pattern, Options::default()).expect_err(pattern);
             assert_eq!(failure.sqlstate, sqlstate, "{pattern}: {failure}");
         }
         assert_eq!(Options::of("z").expect_err("no such option").sqlstate, "22023");
+    }
+
+    #[test]
+    fn each_match_is_found_as_if_it_were_the_first_one() {
+        // The first search has seen all places up to the end, where there is no `b`.
+        let text: Vec<char> = "aaxabaaaba".chars().collect();
+        for pattern in ["a*b|a", "a+?|x", "a|ab|aba", "", "\\ma*", "a$", "(?i)A{2}"] {
+            let regex = Regex::new(pattern, Options::default()).expect(pattern);
+            let mut search = regex.search(&text);
+            for from in [0, 1, 3, 2, 5, 9, 0, 10] {
+                let known = search.find(from, &mut |_| Ok(())).expect("no bound");
+                let new = regex.search(&text).find(from, &mut |_| Ok(())).expect("no bound");
+                assert_eq!(known, new, "{pattern} from {from}");
+            }
+        }
     }
 
     #[test]

@@ -506,6 +506,9 @@ fn regular_expressions_take_no_time_of_two_to_the_text() {
         ),
         ("SELECT regexp_replace(repeat('a', 9000), 'a*b|a', 'x', 'g')", "57014"),
         ("SELECT regexp_count(repeat('a', 9000), 'a*b|a')", "57014"),
+        // Many matches, each of which takes few visits.
+        ("SELECT regexp_count(repeat('a', 400000), '')", "57014"),
+        ("SELECT regexp_replace(repeat('a', 4000), 'a|' || repeat('()', 450), '\\1', 'g')", "57014"),
         ("SELECT regexp_match(repeat('a', 7900), '(a*)(?:(?:x{250}){8})?')", "2201B"),
         ("SELECT 'a' ~ repeat('a', 1001)", "2201B"),
         ("SELECT 'a' ~ repeat('(', 101)", "2201B"),

@@ -73,7 +73,7 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
     let known = patterns.clone();
     pure(connection, "pg_regexp_substr", 2, move |args| {
         let asked = known.asked(args, 2)?;
-        let found = asked.regex.find(&asked.text, 0, &mut asked.pay())?;
+        let found = asked.regex.search(&asked.text).find(0, &mut asked.pay())?;
         Ok(found.map_or(Value::Null, |span| Value::Text(asked.part(span))))
     })?;
     for count in [2, 3, 4] {
@@ -152,8 +152,15 @@ impl Patterns {
 }
 
 impl Asked<'_> {
+    /// Pays visits, of which those that make no whole step are paid with the next ones.
     fn pay(&self) -> impl FnMut(usize) -> Result<()> {
-        |visits| self.shared.take((visits / VISITS_PER_STEP) as u64)
+        let mut open = 0;
+        move |visits| {
+            open += visits;
+            let steps = (open / VISITS_PER_STEP) as u64;
+            open %= VISITS_PER_STEP;
+            self.shared.take(steps)
+        }
     }
 
     fn part(&self, (from, to): Span) -> String {
@@ -167,7 +174,7 @@ impl Asked<'_> {
             return Err(Failure::new(sqlstate::INVALID_PARAMETER, message).hint("leave the option g out"));
         }
         let mut pay = self.pay();
-        let Some(whole) = self.regex.find(&self.text, 0, &mut pay)? else { return Ok(None) };
+        let Some(whole) = self.regex.search(&self.text).find(0, &mut pay)? else { return Ok(None) };
         if self.regex.groups() == 0 {
             return Ok(Some(vec![Some(self.part(whole))]));
         }
@@ -177,9 +184,9 @@ impl Asked<'_> {
 
     /// Does something with each match from the character `from` on, or with the first one.
     fn each(&self, mut from: usize, all: bool, mut with: impl FnMut(Span) -> Result<()>) -> Result<()> {
-        let mut pay = self.pay();
+        let (mut pay, mut search) = (self.pay(), self.regex.search(&self.text));
         while from <= self.text.len() {
-            let Some((begins, ends)) = self.regex.find(&self.text, from, &mut pay)? else { break };
+            let Some((begins, ends)) = search.find(from, &mut pay)? else { break };
             with((begins, ends))?;
             if !all {
                 break;

@@ -157,29 +157,32 @@ impl Parser<'_> {
         text.chars().all(|wanted| ahead.next() == Some(wanted))
     }
 
-    fn skip_blanks(&mut self) {
-        while self.options.expanded {
-            if self.rest.next_if(|c| c.is_whitespace()).is_some() {
-                continue;
-            }
-            if self.rest.peek() != Some(&'#') {
+    /// Goes over comments, and over white space if it counts nothing.
+    fn skip(&mut self) {
+        loop {
+            if self.begins("(?#") {
+                while self.rest.next().is_some_and(|c| c != ')') {}
+            } else if !self.options.expanded {
+                return;
+            } else if self.rest.peek() == Some(&'#') {
+                while self.rest.next_if(|c| *c != '\n').is_some() {}
+            } else if self.rest.next_if(|c| c.is_whitespace()).is_none() {
                 return;
             }
-            while self.rest.next_if(|c| *c != '\n').is_some() {}
         }
     }
 
     fn sequence(&mut self) -> Result<Node> {
         let mut nodes = Vec::new();
         loop {
-            self.skip_blanks();
+            self.skip();
             match self.rest.peek() {
                 None | Some('|') => break,
                 Some(')') if self.depth > 0 => break,
                 Some(_) => {}
             }
             let node = self.atom()?;
-            self.skip_blanks();
+            self.skip();
             nodes.push(self.repeated(node)?);
         }
         Ok(match nodes.len() {
@@ -230,10 +233,7 @@ impl Parser<'_> {
         let mut number = None;
         if self.takes('?') {
             if !self.takes(':') {
-                return Err(Failure::unsupported(
-                    "a constraint that looks around in a regular expression",
-                    "match what stands around as well, or use two conditions",
-                ));
+                return Err(self.odd_group());
             }
         } else {
             self.groups += 1;
@@ -249,6 +249,18 @@ impl Parser<'_> {
             return Err(invalid("parentheses () not balanced", "close each parenthesis, or write \\("));
         }
         Ok(Node::Group(Box::new(node), number))
+    }
+
+    /// What stands behind `(?` is neither `:` nor a comment.
+    fn odd_group(&self) -> Failure {
+        if ["=", "!", "<=", "<!"].into_iter().any(|sign| self.begins(sign)) {
+            return Failure::unsupported(
+                "a constraint that looks around in a regular expression",
+                "match what stands around as well, or use two conditions",
+            );
+        }
+        let hint = "write (?:…), or \\( for a parenthesis; options such as (?i) stand at the beginning";
+        invalid("quantifier operand invalid", hint)
     }
 
     /// An atom with its quantifier.

@@ -22,76 +22,86 @@ pub(super) enum Want {
 /// The states that the text so far leads to, each with the place where its match begins: the first one.
 struct Threads {
     list: Vec<(usize, usize)>,
-    /// The place at which each state was visited last.
-    seen: Vec<usize>,
+    /// The round in which each state was visited last; rounds are counted from 1.
+    seen: Vec<u64>,
 }
 
-/// One search, with what it has visited and not paid.
-struct Search<'a> {
+/// A search for one match after the other, with what it has visited and not paid.
+pub(crate) struct Search<'a> {
     program: &'a Program,
     text: &'a [char],
+    want: Want,
+    now: Threads,
+    next: Threads,
+    /// Places of the text at which states were followed, in all searches.
+    round: u64,
     visits: usize,
     open: Vec<usize>,
 }
 
-/// The leftmost match from `from` on.
-pub(super) fn find(
-    program: &Program,
-    text: &[char],
-    from: usize,
-    want: Want,
-    pay: Pay<'_>,
-) -> Result<Option<Span>> {
-    let mut search = Search { program, text, visits: 0, open: Vec::new() };
-    let new = || Threads { list: Vec::new(), seen: vec![usize::MAX; program.states.len()] };
-    let (mut now, mut next) = (new(), new());
-    // A character in any case is looked for three times.
-    let per_state = if program.any_case { 2 } else { 1 };
-    let mut best: Option<Span> = None;
-    for at in from..=text.len() {
-        if best.is_none() && (at == 0 || !program.is_anchored) {
-            search.follow(&mut now, 0, at, at);
-        }
-        next.list.clear();
-        for place in 0..now.list.len() {
-            let (state, start) = now.list[place];
-            search.visits += per_state;
-            if best.is_some_and(|best| start > best.0 || want == Want::Shortest && start == best.0) {
-                continue;
-            }
-            match program.states[state] {
-                State::Match => best = Some((start, at)),
-                known if text.get(at).is_some_and(|c| program.takes(known, *c)) => {
-                    search.follow(&mut next, state + 1, start, at + 1);
-                }
-                _ => {}
-            }
-        }
-        if best.is_some() && want == Want::Any {
-            break;
-        }
-        std::mem::swap(&mut now, &mut next);
-        let is_over = now.list.is_empty() && (best.is_some() || program.is_anchored);
-        if search.visits >= PER_PAYMENT {
-            pay(std::mem::take(&mut search.visits))?;
-        }
-        if is_over {
-            break;
-        }
+impl<'a> Search<'a> {
+    pub(super) fn new(program: &'a Program, text: &'a [char], want: Want) -> Self {
+        let threads = || Threads { list: Vec::new(), seen: vec![0; program.states.len()] };
+        let (now, next, open) = (threads(), threads(), Vec::new());
+        Self { program, text, want, now, next, round: 0, visits: 0, open }
     }
-    pay(search.visits)?;
-    Ok(best)
-}
 
-impl Search<'_> {
-    /// Adds a state to the threads at the place `at`, with all that it leads to without a character.
-    fn follow(&mut self, threads: &mut Threads, state: usize, start: usize, at: usize) {
+    /// The leftmost match from `from` on.
+    pub(crate) fn find(&mut self, from: usize, pay: Pay<'_>) -> Result<Option<Span>> {
+        // The threads of the search before are over. They have seen the places behind its match too, in
+        // rounds of their own.
+        self.now.list.clear();
+        self.round += 1;
+        // A character in any case is looked for three times.
+        let per_state = if self.program.any_case { 2 } else { 1 };
+        let mut best: Option<Span> = None;
+        for at in from..=self.text.len() {
+            if best.is_none() && (at == 0 || !self.program.is_anchored) {
+                self.follow(false, 0, at, at);
+            }
+            self.round += 1;
+            self.next.list.clear();
+            for place in 0..self.now.list.len() {
+                let (state, start) = self.now.list[place];
+                self.visits += per_state;
+                let is_worse = |best: Span| start > best.0 || self.want == Want::Shortest && start == best.0;
+                if best.is_some_and(is_worse) {
+                    continue;
+                }
+                match self.program.states[state] {
+                    State::Match => best = Some((start, at)),
+                    known if self.text.get(at).is_some_and(|c| self.program.takes(known, *c)) => {
+                        self.follow(true, state + 1, start, at + 1);
+                    }
+                    _ => {}
+                }
+            }
+            if best.is_some() && self.want == Want::Any {
+                break;
+            }
+            std::mem::swap(&mut self.now, &mut self.next);
+            let is_over = self.now.list.is_empty() && (best.is_some() || self.program.is_anchored);
+            if self.visits >= PER_PAYMENT {
+                pay(std::mem::take(&mut self.visits))?;
+            }
+            if is_over {
+                break;
+            }
+        }
+        pay(std::mem::take(&mut self.visits))?;
+        Ok(best)
+    }
+
+    /// Adds a state to the threads at the place `at`, of now or of the next character, with all that it
+    /// leads to without a character.
+    fn follow(&mut self, is_next: bool, state: usize, start: usize, at: usize) {
+        let threads = if is_next { &mut self.next } else { &mut self.now };
         self.open.push(state);
         while let Some(state) = self.open.pop() {
-            if threads.seen[state] == at {
+            if threads.seen[state] == self.round {
                 continue;
             }
-            threads.seen[state] = at;
+            threads.seen[state] = self.round;
             self.visits += 1;
             match self.program.states[state] {
                 State::Split(first, second) => self.open.extend([second, first]),
@@ -153,7 +163,7 @@ pub(super) fn captures(
         ));
     }
     let words = (width * program.states.len()).div_ceil(64);
-    pay(words / 4)?;
+    pay(words / 4 + groups)?;
     let mut visited = vec![0_u64; words];
     let mut jobs = vec![Job::Try { state: 0, at: whole.0 }];
     let mut visits = 0;

@@ -17,7 +17,10 @@ INSERT INTO codes VALUES ('abc');
 CREATE INDEX mails_domain_idx ON mails ((substring(address FROM '@(.*)$')));
 EXPLAIN SELECT id FROM mails WHERE substring(address FROM '@(.*)$') = 'example.org';
 SELECT id FROM mails WHERE substring(address FROM '@(.*)$') = 'example.org';
+SELECT 'abb' ~ '^a(?#one (or)b+$', 'ab' ~ '(?#first)a(?#none)*b', regexp_count('aaxaa', 'a*b|a'), regexp_count('aaa', '');
 -- What is no pattern, and what is not there
+SELECT 'a' ~ 'a(?i)b';
+SELECT 'a' ~ '(?<name>a)';
 SELECT 'a' ~ '(a';
 SELECT 'aa' ~ '(a)\1';
 SELECT 'a' ~ '(?=a)';
