@@ -184,6 +184,8 @@ pub(crate) struct Translator<'a> {
     strikes_once: bool,
     /// How often a query is read that is written now: the sets of the GROUP BY around it.
     sets: usize,
+    /// The generated columns of a table, while it is written what they are made of: none is made of another.
+    generated: BTreeSet<String>,
     /// It writes a RETURNING.
     returning: bool,
     /// It writes a `count(*)` that SQLite would take from the pages of a table, without reading its rows.
@@ -326,6 +328,7 @@ impl<'a> Translator<'a> {
             inserts_one: false,
             strikes_once: false,
             sets: 1,
+            generated: BTreeSet::new(),
             returning: false,
             counts_rows: false,
         }

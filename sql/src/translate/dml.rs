@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, CascadeOption, Delete, Expr, FromTable, Lock, LockTableMode, SelectItem,
-    TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, CascadeOption, Delete, Expr, FromTable, Lock, LockTableMode, Query,
+    SelectItem, TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind,
 };
 
 use super::{Plan, Relation, Run, Translator, folded, insert, quoted, relation_name, undefined_column};
-use crate::catalogue::{Output, Table};
+use crate::catalogue::{Column, Output, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 
@@ -130,54 +130,40 @@ impl Translator<'_> {
     }
 
     pub(super) fn assignments(&mut self, assignments: &[Assignment], table: &Table) -> Result<()> {
-        for name in insert::targets(assignments) {
-            if table.column(&name).is_some_and(|column| column.generated) {
-                let message = format!("column \"{name}\" can only be updated to DEFAULT");
-                return Err(Failure::new(sqlstate::GENERATED_ALWAYS, message)
-                    .hint("update the columns that it is made of"));
-            }
+        let mut changes = Vec::new();
+        for assignment in assignments {
+            changes.extend(changes_of(assignment, table)?);
         }
-        self.list(assignments, |this, assignment| match &assignment.target {
-            AssignmentTarget::ColumnName(name) => {
-                let name = relation_name(name)?;
-                let column = table.column(&name).ok_or_else(|| undefined_column(&name))?;
-                if column.is_rowid {
-                    let hint = "insert the row anew, and delete the old one";
-                    return Err(Failure::unsupported("an UPDATE of a primary key of whole numbers", hint));
-                }
-                this.put(&format!("{} = ", quoted(&name)));
-                this.assigned(&assignment.value, column)
+        // A column that is generated has its value anyway, and SQLite takes none for it.
+        changes.retain(|change| !matches!(change, Change::Value(column, _) if column.generated));
+        if changes.is_empty() {
+            self.changed_to_itself(table);
+            return Ok(());
+        }
+        self.list(&changes, |this, change| match change {
+            Change::Value(column, value) => {
+                this.put(&format!("{} = ", quoted(&column.name)));
+                this.assigned(value, column)
             }
-            AssignmentTarget::Tuple(names) => {
-                let names = names.iter().map(relation_name).collect::<Result<Vec<_>>>()?;
-                let text: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-                this.put(&format!("({}) = ", text.join(", ")));
-                match &assignment.value {
-                    row if row_of(row).is_some_and(|values| values.len() == names.len()) => {
-                        let values = row_of(row).unwrap_or_default();
-                        let cells: Vec<(&Expr, &String)> = values.into_iter().zip(&names).collect();
-                        this.put("(");
-                        this.list(&cells, |this, (value, name)| {
-                            let column = table.column(name).ok_or_else(|| undefined_column(name))?;
-                            this.assigned(value, column)
-                        })?;
-                        this.put(")");
-                        Ok(())
-                    }
-                    Expr::Subquery(query) => {
-                        this.put("(");
-                        this.query(query)?;
-                        this.put(")");
-                        Ok(())
-                    }
-                    _ => {
-                        let hint = "give one value for each column: (a, b) = (1, 2)";
-                        let message = "number of columns does not match number of values";
-                        Err(Failure::new(sqlstate::SYNTAX, message).hint(hint))
-                    }
-                }
+            Change::Row(columns, query) => {
+                let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+                this.put(&format!("({}) = (", names.join(", ")));
+                this.query(query)?;
+                this.put(")");
+                Ok(())
             }
         })
+    }
+
+    /// An assignment that changes nothing in the row.
+    fn changed_to_itself(&mut self, table: &Table) {
+        let mut stored = table.columns.iter().filter(|column| !column.generated);
+        let first = stored.clone().next();
+        let Some(column) = stored.find(|column| !column.is_rowid).or(first) else { return };
+        let target = self.scopes.last().and_then(|scope| scope.first());
+        let alias = target.map(|target| quoted(&target.alias)).unwrap_or_default();
+        let name = quoted(&column.name);
+        self.put(&format!("{name} = {alias}.{name}"));
     }
 
     pub(super) fn truncate(mut self, truncate: &Truncate) -> Result<Plan> {
@@ -219,6 +205,50 @@ impl Translator<'_> {
         let targets = lock.tables.iter().map(|target| self.changed_table(&target.name));
         let tables = targets.collect::<Result<BTreeSet<String>>>()?.into_iter().collect();
         Ok(Plan::Lock { tables, mode, nowait: lock.nowait })
+    }
+}
+
+/// What an UPDATE changes.
+enum Change<'e> {
+    Value(&'e Column, &'e Expr),
+    /// Several columns get the values of a row.
+    Row(Vec<&'e Column>, &'e Query),
+}
+
+fn changes_of<'e>(assignment: &'e Assignment, table: &'e Table) -> Result<Vec<Change<'e>>> {
+    let (names, values) = match &assignment.target {
+        AssignmentTarget::ColumnName(name) => (std::slice::from_ref(name), Some(vec![&assignment.value])),
+        AssignmentTarget::Tuple(names) => (names.as_slice(), row_of(&assignment.value)),
+    };
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let name = relation_name(name)?;
+        let column = table.column(&name).ok_or_else(|| undefined_column(&name))?;
+        if column.is_rowid {
+            let hint = "insert the row anew, and delete the old one";
+            return Err(Failure::unsupported("an UPDATE of a primary key of whole numbers", hint));
+        }
+        columns.push(column);
+    }
+    let values = values.filter(|values| values.len() == columns.len());
+    let given = |at: usize| values.as_ref().is_some_and(|values| !insert::is_default(values[at]));
+    let is_given = |at: &usize| columns[*at].generated && (values.is_none() || given(*at));
+    if let Some(at) = (0..columns.len()).find(is_given) {
+        let message = format!("column \"{}\" can only be updated to DEFAULT", columns[at].name);
+        return Err(
+            Failure::new(sqlstate::GENERATED_ALWAYS, message).hint("update the columns that it is made of")
+        );
+    }
+    match (values, &assignment.value) {
+        (Some(values), _) => {
+            Ok(columns.into_iter().zip(values).map(|(column, value)| Change::Value(column, value)).collect())
+        }
+        (None, Expr::Subquery(query)) => Ok(vec![Change::Row(columns, query)]),
+        (None, _) => {
+            let hint = "give one value for each column: (a, b) = (1, 2)";
+            let message = "number of columns does not match number of values";
+            Err(Failure::new(sqlstate::SYNTAX, message).hint(hint))
+        }
     }
 }
 

@@ -75,9 +75,20 @@ impl Translator<'_> {
         if hidden && resolved.is_none() {
             return Err(undefined_column(&name).at(last.span.start.line, last.span.start.column));
         }
+        if resolved.is_none() && self.generated.contains(&name) {
+            let message = format!("cannot use generated column \"{name}\" in column generation expression");
+            return Err(Failure::new(sqlstate::INVALID_DEFINITION, message)
+                .hint("write what that column is made of")
+                .at(last.span.start.line, last.span.start.column));
+        }
         if let [relation, _] = names {
             self.in_scope(&folded(relation), &name)
                 .map_err(|failure| failure.at(relation.span.start.line, relation.span.start.column))?;
+            if !self.generated.is_empty() {
+                // SQLite's generated columns know one table, and do not name it.
+                self.put(&quoted(&name));
+                return Ok(());
+            }
             if self.is_returned(&folded(relation)) && resolved.is_some() && self.source(names).is_none() {
                 // SQLite's RETURNING has no aliases.
                 let scope = self.scopes.first().map(Vec::as_slice).unwrap_or_default();

@@ -64,13 +64,7 @@ impl Translator<'_> {
         let all = projected.iter().map(|(_, expr)| *expr).chain(&select.having);
         match all.into_iter().find_map(|expr| self.ungrouped(expr, &groups)) {
             None => Ok(()),
-            Some(column) => {
-                let message = format!(
-                    "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                );
-                Err(Failure::new(sqlstate::GROUPING, message)
-                    .hint("add it to the GROUP BY, or use min() or max()"))
-            }
+            Some(column) => Err(not_grouped(&column)),
         }
     }
 
@@ -97,7 +91,7 @@ impl Translator<'_> {
         }
     }
 
-    fn is_ungrouped(&self, name: &[Ident], groups: &[&Expr]) -> bool {
+    pub(super) fn is_ungrouped(&self, name: &[Ident], groups: &[&Expr]) -> bool {
         let Some(last) = name.last().map(folded) else { return false };
         let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
         let qualifier = name.len().checked_sub(2).map(|at| folded(&name[at]));
@@ -118,4 +112,10 @@ impl Translator<'_> {
             .and_then(|(_, index)| index.columns.as_ref())
             .is_some_and(|keys| keys.iter().all(|k| grouped.contains(k)))
     }
+}
+
+pub(super) fn not_grouped(column: &str) -> Failure {
+    let message =
+        format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
+    Failure::new(sqlstate::GROUPING, message).hint("add it to the GROUP BY, or use min() or max()")
 }

@@ -323,7 +323,7 @@ impl Translator<'_> {
 }
 
 /// The columns that get a value.
-pub(super) fn targets(assignments: &[Assignment]) -> impl Iterator<Item = String> {
+fn targets(assignments: &[Assignment]) -> impl Iterator<Item = String> {
     let targets = assignments.iter().flat_map(|assignment| match &assignment.target {
         sqlparser::ast::AssignmentTarget::ColumnName(name) => vec![name],
         sqlparser::ast::AssignmentTarget::Tuple(names) => names.iter().collect(),
@@ -342,7 +342,7 @@ fn is_upsert(insert: &Insert) -> bool {
         if matches!(conflict.action, OnConflictAction::DoUpdate(_)))
 }
 
-fn is_default(expr: &Expr) -> bool {
+pub(super) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::group::not_grouped;
 use super::{Translator, call, folded};
 use crate::bounds::GROUPING_SETS;
 use crate::error::{Failure, Result, sqlstate};
@@ -25,6 +26,7 @@ pub(super) fn has_sets(select: &Select) -> bool {
 struct Set<'e> {
     own: &'e [Expr],
     all: &'e [Expr],
+    within: &'e Translator<'e>,
 }
 
 impl Translator<'_> {
@@ -70,7 +72,7 @@ impl Translator<'_> {
             items.iter().map(|(_, expr)| expr).chain(order.iter().map(|term| &term.expr)).collect();
         let mut arms = Vec::with_capacity(sets.len());
         for own in &sets {
-            arms.push(arm(select, &exprs, &Set { own, all: &all })?);
+            arms.push(arm(select, &exprs, &Set { own, all: &all, within: self })?);
         }
         framed(query, select, &items, order, arms)
     }
@@ -223,6 +225,20 @@ impl Set<'_> {
         list.iter().any(|known| is_same(known, expr))
     }
 
+    /// A column outside of aggregates: no key has its value where all rows are one group.
+    fn column(&self, names: &[Ident], expr: &Expr) -> Result<Expr> {
+        if !self.own.is_empty() || !self.within.is_ungrouped(names, &[]) {
+            return Ok(expr.clone());
+        }
+        let whole: Vec<String> = names.iter().map(folded).collect();
+        let failure = not_grouped(&whole.join("."));
+        match names.last().map(|name| name.span.start) {
+            Some(place) if place.line > 0 => Err(failure.at(place.line, place.column)),
+            // One of the columns of `*`.
+            _ => Err(failure),
+        }
+    }
+
     /// An expression as it is in the rows of this set: what they are not grouped by is NULL.
     fn of(&self, expr: &Expr) -> Result<Expr> {
         if Self::has(self.all, expr) {
@@ -231,11 +247,9 @@ impl Set<'_> {
         }
         let boxed = |expr: &Expr| self.of(expr).map(Box::new);
         Ok(match expr {
-            Expr::Value(_)
-            | Expr::Identifier(_)
-            | Expr::CompoundIdentifier(_)
-            | Expr::TypedString(_)
-            | Expr::Interval(_) => expr.clone(),
+            Expr::Identifier(name) => self.column(std::slice::from_ref(name), expr)?,
+            Expr::CompoundIdentifier(names) => self.column(names, expr)?,
+            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => expr.clone(),
             Expr::Function(function) if function.over.is_some() => return Err(beside("a window")),
             Expr::Function(function) if call::name_of(function) == "grouping" => {
                 let mut bits = 0_i64;

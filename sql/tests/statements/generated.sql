@@ -16,13 +16,35 @@ ALTER TABLE small RENAME COLUMN a TO c;
 INSERT INTO small (c) VALUES (7) RETURNING *;
 INSERT INTO small VALUES (20000);
 INSERT INTO small VALUES (NULL);
+-- DEFAULT is what the column has anyway
+UPDATE small SET b = DEFAULT WHERE c = 7 RETURNING *;
+UPDATE small SET b = DEFAULT, c = 8 WHERE c = 7 RETURNING *;
+UPDATE small AS s SET (c, b) = (o.c + 1, DEFAULT) FROM small o WHERE o.c = 8 AND s.c = o.c RETURNING s.c, s.b;
+UPDATE small AS s SET (b) = ROW(DEFAULT) FROM small o WHERE o.c = 9 AND s.c = o.c RETURNING s.c, s.b;
+INSERT INTO lines (price, count, sku) VALUES (9, 9, 'x1') ON CONFLICT (key) DO UPDATE SET total = DEFAULT RETURNING id, total;
+INSERT INTO lines AS l (price, count, sku) VALUES (9, 9, 'x1') ON CONFLICT (key) DO UPDATE SET count = 11, total = DEFAULT RETURNING id, total;
+CREATE TABLE keys (id SERIAL PRIMARY KEY, next INT GENERATED ALWAYS AS (id + 1) STORED);
+INSERT INTO keys DEFAULT VALUES;
+UPDATE keys SET next = DEFAULT RETURNING *;
+-- A text that has the name of a generated column in it, and a qualifier that is one
+CREATE TABLE places (doc JSONB, places TEXT GENERATED ALWAYS AS (places.doc ->> 'places') STORED, city TEXT GENERATED ALWAYS AS (doc #>> '{address,city}') STORED, said TEXT GENERATED ALWAYS AS (CASE WHEN doc IS NULL THEN 'no "city"' ELSE '"said"' END) STORED);
+INSERT INTO places VALUES ('{"places": 2, "address": {"city": "Ulm"}}'), (NULL) RETURNING places, city, said;
 -- What cannot be
 INSERT INTO small VALUES (1, 2);
 INSERT INTO small (c, b) SELECT 1, 2;
 UPDATE small SET b = 3;
 UPDATE small SET (c, b) = (1, 2);
+UPDATE small SET (c, b) = (SELECT 1, 2);
+UPDATE small SET b = "default";
+UPDATE small SET (c, d) = (1, 2);
+UPDATE small SET (c, b) = (1, DEFAULT, 3);
+UPDATE keys SET (id, next) = (7, DEFAULT);
+UPDATE keys SET (id) = (SELECT 7);
 CREATE TABLE bad (a INT, b INT GENERATED ALWAYS AS (c) STORED);
 CREATE TABLE bad (a INT, b INT GENERATED ALWAYS AS (a) STORED, c INT GENERATED ALWAYS AS (b) STORED);
+CREATE TABLE bad (a INT, b INT GENERATED ALWAYS AS (bad.c + 1) STORED, c INT GENERATED ALWAYS AS (a) STORED);
+CREATE TABLE bad (a INT, b INT GENERATED ALWAYS AS (a + b) STORED);
+CREATE TABLE checked (a INT, b INT GENERATED ALWAYS AS (a) STORED, CHECK (checked.b > 0 AND b < 9));
 CREATE TABLE bad (a INT, b FLOAT8 GENERATED ALWAYS AS (random()) STORED);
 CREATE TABLE bad (a INT, b TIMESTAMPTZ GENERATED ALWAYS AS (now()) STORED);
 CREATE TABLE bad (a INT, b INT GENERATED ALWAYS AS ((SELECT 1)) STORED);

@@ -29,3 +29,14 @@ SELECT region, count(*) FROM sales GROUP BY ROLLUP (region) UNION ALL SELECT 'x'
 SELECT count(*) FROM sales GROUP BY CUBE (region, product, year, amount, region || 'a', product || 'a', year + 1);
 SELECT region FROM sales GROUP BY ROLLUP (2);
 SELECT GROUPING(region) FROM sales GROUP BY region;
+-- The row of all groups has no key that its columns follow from
+CREATE TABLE shops (id INT PRIMARY KEY, region TEXT, size INT);
+INSERT INTO shops VALUES (1, 'north', 3), (2, 'south', 4);
+SELECT id, region FROM shops GROUP BY ROLLUP (id);
+SELECT * FROM shops GROUP BY ROLLUP (id);
+SELECT id FROM shops s GROUP BY CUBE (id) ORDER BY s.size;
+SELECT id, count(*) FROM shops GROUP BY ROLLUP (id) HAVING CASE WHEN shops.size > 1 THEN true END;
+SELECT id, region FROM shops GROUP BY GROUPING SETS ((id), (size));
+SELECT id, region, size, count(*) FROM shops GROUP BY id, ROLLUP (size) ORDER BY id, size;
+SELECT id, (SELECT q.n FROM (SELECT shops.id AS n, x FROM generate_series(1, 1) x GROUP BY ROLLUP (x)) AS q LIMIT 1) FROM shops ORDER BY id;
+SELECT s.id, l.n, l.x FROM shops s, LATERAL (SELECT s.size AS n, x FROM generate_series(1, 1) x GROUP BY ROLLUP (x)) AS l ORDER BY s.id, l.x;

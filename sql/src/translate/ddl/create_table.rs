@@ -236,6 +236,8 @@ impl Translator<'_> {
         let mut table = draft.table.clone();
         table.columns.retain(|column| !column.generated);
         self.scopes.push(vec![Relation::of_table(&draft.name, &draft.name, &table)]);
+        let generated = draft.table.columns.iter().filter(|column| column.generated);
+        self.generated = generated.map(|column| column.name.clone()).collect();
         for (at, expr) in std::mem::take(&mut draft.generated) {
             let column = draft.table.columns[at].clone();
             if column.default.is_some() || column.sequence.is_some() {
@@ -250,16 +252,10 @@ impl Translator<'_> {
                 return Err(Failure::unsupported("a primary key that is a generated column", hint));
             }
             let text = self.apart(|this| this.assigned(&expr, &column))?;
-            let mut others = draft.table.columns.iter().filter(|column| column.generated);
-            if let Some(other) = others.find(|other| text.contains(&quoted(&other.name))) {
-                let message =
-                    format!("cannot use generated column \"{}\" in column generation expression", other.name);
-                return Err(Failure::new(sqlstate::INVALID_DEFINITION, message)
-                    .hint("write what that column is made of"));
-            }
             texts.insert(at, text);
             self.within()?;
         }
+        self.generated.clear();
         self.scopes.pop();
         Ok(texts)
     }
