@@ -474,6 +474,7 @@ fn a_with_that_changes_rows_is_bounded_as_one_statement() {
         (format!("WITH {}, {} SELECT 1", made(1, 700, 900), made(2, 700, 900)), "54000"),
         (format!("WITH {} SELECT count(*) FROM p1 a, p1 b, p1 c", made(1, 9_000, 9)), "57014"),
         (format!("WITH {} SELECT count(*) FROM p1", made(1, 20_000, 9)), "54000"),
+        (format!("WITH {}, {} SELECT 1", made(1, 6_000, 9), made(2, 6_000, 9)), "54000"),
     ] {
         assert_eq!(refused(&mut database, &sql).sqlstate, sqlstate, "{sql}");
     }

@@ -169,7 +169,7 @@ impl Database {
 
     /// Runs what the WITH of a statement has to run before it, and keeps the rows that this gives.
     fn run_parts(&self, attempt: &Attempt<'_>, length: Length) -> (Work, Result<()>) {
-        let (mut work, mut bytes) = (Work::default(), 0);
+        let (mut work, mut bytes, mut count) = (Work::default(), 0, 0);
         for part in &attempt.run.parts {
             let mut prepared = match self.engine.prepare(&part.sql) {
                 Ok(prepared) => prepared,
@@ -183,9 +183,15 @@ impl Database {
             };
             let locked = hidden_rows(part, &mut rows);
             bytes += rows.iter().flatten().map(Value::weight).sum::<usize>();
-            if bytes > self.bounds.result_bytes {
-                let message = format!("a WITH keeps more than {} bytes", self.bounds.result_bytes);
-                let hint = "change fewer rows, or return fewer columns";
+            count += rows.len();
+            let (most_bytes, most_rows) = (self.bounds.result_bytes, self.bounds.rows);
+            if bytes > most_bytes || count > most_rows {
+                let (most, what, hint) = if bytes > most_bytes {
+                    (most_bytes, "bytes", "change fewer rows, or return fewer columns")
+                } else {
+                    (most_rows, "rows", "change fewer rows, or use several statements")
+                };
+                let message = format!("a WITH keeps more than {most} {what}");
                 return (work, Err(Failure::new(sqlstate::LIMIT, message).hint(hint)));
             }
             let mut state = self.shared.lock();
