@@ -45,19 +45,10 @@ pub(crate) use ddl::{Change, Ddl};
 pub(crate) use order::{First, counted};
 use size::Size;
 
-/// What a row lock does about one that another transaction holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IfLocked {
-    Wait,
-    Fail,
-    Skip,
-}
-
 /// SELECT … FOR UPDATE or FOR SHARE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowLock {
     pub strength: Strength,
-    pub if_locked: IfLocked,
     /// The numbers of the tables whose rowids are the last columns of the result, which nobody sees.
     pub tables: Vec<usize>,
 }
@@ -82,6 +73,8 @@ pub(crate) struct Run {
     /// How large it is with all that it names written out, and with the parts before it.
     pub size: usize,
     pub row_lock: Option<RowLock>,
+    /// The numbers of the tables for whose rows it does not wait: NOWAIT.
+    pub unwaited: BTreeSet<usize>,
     /// How strongly the rows that it changes are locked.
     pub strength: Strength,
     pub writes: bool,
@@ -176,6 +169,8 @@ pub(crate) struct Translator<'a> {
     /// UNION, INTERSECT or EXCEPT.
     wanted: Option<Vec<Type>>,
     row_lock: Option<RowLock>,
+    /// The numbers of the tables for whose rows it does not wait: NOWAIT.
+    unwaited: BTreeSet<usize>,
     limits: Vec<(usize, Rows)>,
     first: Option<Vec<First>>,
     /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
@@ -322,6 +317,7 @@ impl<'a> Translator<'a> {
             ctes: Vec::new(),
             wanted: None,
             row_lock: None,
+            unwaited: BTreeSet::new(),
             limits: Vec::new(),
             first: None,
             changes_rows: false,
@@ -399,6 +395,7 @@ impl<'a> Translator<'a> {
             outputs,
             tables: self.tables,
             row_lock: self.row_lock,
+            unwaited: self.unwaited,
             strength,
             writes: self.changes_rows,
             inserts_one: self.inserts_one,

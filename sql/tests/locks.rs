@@ -479,6 +479,33 @@ fn a_part_that_only_reads_locks_its_rows() {
 }
 
 #[test]
+fn a_part_with_nowait_fails_at_once_and_other_parts_wait() {
+    let mut sessions = Sessions::new(QUEUE, 2);
+    done(sessions.run(0, "UPDATE jobs SET state = 'held' WHERE id = 1"));
+    let once = "WITH next AS (SELECT id FROM jobs WHERE id = 1 FOR UPDATE NOWAIT)
+        DELETE FROM jobs USING next WHERE jobs.id = next.id";
+    let shared = "WITH next AS (SELECT id, kind FROM jobs WHERE id = 1 FOR UPDATE NOWAIT),
+        stored AS (INSERT INTO archive SELECT id, kind FROM next)
+        SELECT kind FROM next";
+    for sql in [once, shared] {
+        assert_eq!(failed(sessions.alone(sql)).sqlstate, "55P03", "{sql}");
+        let waiting = sql.replace(" NOWAIT", "");
+        assert_eq!(blocked(sessions.alone(&waiting)).by, [sessions.of(0)], "{waiting}");
+    }
+    // The row that is not waited for is free, one of another table is not.
+    done(sessions.run(0, "INSERT INTO archive VALUES (9, 'k9')"));
+    sessions.commit(0);
+    sessions.begin(0);
+    done(sessions.run(0, "UPDATE archive SET kind = 'held' WHERE id = 9"));
+    let other = "WITH next AS (SELECT id FROM jobs WHERE id = 1 FOR UPDATE NOWAIT),
+        gone AS (DELETE FROM archive WHERE id = 9 AND 1 IN (SELECT id FROM next))
+        SELECT id FROM next";
+    assert_eq!(blocked(sessions.run(1, other)).by, [sessions.of(0)]);
+    sessions.commit(0);
+    assert_eq!(ids(sessions.run(1, other)), [Value::Int(1)]);
+}
+
+#[test]
 fn parameters_of_a_statement_in_parts_stand_in_any_of_them() {
     let mut database = database(QUEUE);
     let sql = "WITH gone AS (DELETE FROM jobs WHERE kind = $2 RETURNING id)

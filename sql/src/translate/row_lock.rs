@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{GroupByExpr, LockClause, LockType, NonBlock, ObjectName, Select, SelectItem};
 
-use super::{IfLocked, Relation, RowLock, Translator, call, quoted, relation_name, undefined_table};
+use super::{Relation, RowLock, Translator, call, quoted, relation_name, undefined_table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 use crate::text::WEAK;
@@ -38,22 +38,21 @@ impl Translator<'_> {
         }
         let tables = self.locked_tables(lock)?;
         let strength = strength(lock);
-        let if_locked = match lock.nonblock {
-            None => IfLocked::Wait,
-            Some(NonBlock::Nowait) => IfLocked::Fail,
-            Some(NonBlock::SkipLocked) => IfLocked::Skip,
-        };
+        let skips = lock.nonblock == Some(NonBlock::SkipLocked);
+        if lock.nonblock == Some(NonBlock::Nowait) {
+            self.unwaited.extend(tables.iter().map(|(number, _)| *number));
+        }
         let rowids: Vec<(usize, String)> =
             tables.iter().map(|(number, alias)| (*number, format!("{}.rowid", quoted(alias)))).collect();
         if top {
             rowids.iter().for_each(|(_, rowid)| self.put(&format!(", {rowid}")));
             let tables = rowids.iter().map(|(number, _)| *number).collect();
-            self.row_lock = Some(RowLock { strength, if_locked, tables });
-        } else if if_locked != IfLocked::Skip && !self.changes_rows {
+            self.row_lock = Some(RowLock { strength, tables });
+        } else if !skips && !self.changes_rows {
             let hint = "lock rows in the outermost SELECT, or in a subquery of the UPDATE or DELETE that changes them";
             return Err(Failure::unsupported(format!("FOR {} in this subquery", name(lock)), hint));
         }
-        if if_locked != IfLocked::Skip {
+        if !skips {
             return Ok(None);
         }
         let free: Vec<String> = rowids

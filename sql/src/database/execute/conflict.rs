@@ -8,7 +8,7 @@ use crate::engine::Work;
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Row, Strength, TableMode, Transaction};
 use crate::state::Written;
-use crate::translate::{IfLocked, Run, quoted};
+use crate::translate::{Run, quoted};
 
 impl Database {
     /// Locks tables; or waits for them, if others hold them.
@@ -48,13 +48,17 @@ impl Database {
         work: Work,
         undo: Undo,
     ) -> Option<Outcome> {
-        let mut by: Vec<Transaction> = {
+        let (mut by, mut fails) = (Vec::new(), false);
+        {
             let state = self.shared.lock();
-            let rows = touched.rows.iter();
-            let rows = rows.flat_map(|(row, strength)| state.locks.row_holders(transaction, *row, *strength));
-            let keys = touched.keys.iter().filter_map(|key| state.locks.key_holder(transaction, key));
-            rows.chain(keys).collect()
-        };
+            for (row, strength) in &touched.rows {
+                let before = by.len();
+                by.extend(state.locks.row_holders(transaction, *row, *strength));
+                let is_unwaited = |part: &Run| part.unwaited.contains(&(row.0 as usize));
+                fails |= by.len() > before && run.all().any(is_unwaited);
+            }
+            by.extend(touched.keys.iter().filter_map(|key| state.locks.key_holder(transaction, key)));
+        }
         if by.is_empty() {
             return None;
         }
@@ -63,7 +67,7 @@ impl Database {
         if let Err(failure) = self.undo(transaction, undo) {
             return Some(self.failed(transaction, failure, work));
         }
-        if run.row_lock.as_ref().is_some_and(|lock| lock.if_locked == IfLocked::Fail) {
+        if fails {
             let failure = Failure::new(sqlstate::LOCK_NOT_AVAILABLE, "could not obtain lock on row")
                 .hint("try again, or leave NOWAIT out");
             return Some(self.failed(transaction, failure, work));
