@@ -74,6 +74,26 @@ pub(crate) struct Foreign {
     pub columns: Vec<String>,
     pub parent: String,
     pub parent_columns: Vec<String>,
+    /// What its rows lose when a row that they refer to goes away; nothing where that is refused.
+    pub on_delete: Option<Loss>,
+    /// The same when the row gets another key.
+    pub on_update: Option<Loss>,
+}
+
+/// What a change takes from those that refer to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loss {
+    Row,
+    Key,
+}
+
+impl Foreign {
+    pub(crate) fn follows(&self, loss: Loss) -> Option<Loss> {
+        match loss {
+            Loss::Row => self.on_delete,
+            Loss::Key => self.on_update,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

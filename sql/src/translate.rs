@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart, SetExpr};
 
 use crate::bounds::Bounds;
-use crate::catalogue::{Body, Catalogue, Output, Table};
+use crate::catalogue::{Body, Catalogue, Loss, Output, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 use crate::types::Type;
@@ -66,6 +66,8 @@ pub(crate) struct Run {
     pub changes: Option<String>,
     /// It is an INSERT.
     pub is_insert: bool,
+    /// What it may take from rows that refer to those of its table.
+    pub loses: Option<Loss>,
     /// The tables whose rows it looks at.
     pub reads: BTreeSet<String>,
     /// What its WITH has to run before it.
@@ -153,6 +155,8 @@ pub(crate) struct Translator<'a> {
     reads: BTreeSet<String>,
     /// It is an INSERT.
     is_insert: bool,
+    /// What it may take from rows that refer to those of its table.
+    loses: Option<Loss>,
     /// The views that it names.
     views: BTreeSet<String>,
     /// It reads a table of the system, whose rows are written into the statement.
@@ -193,6 +197,8 @@ struct Cte {
     name: String,
     outputs: Vec<Output>,
     body: Body,
+    /// It has rows: it is no change without a RETURNING.
+    returns: bool,
 }
 
 /// A table, view or subquery in a FROM.
@@ -309,6 +315,7 @@ impl<'a> Translator<'a> {
             tables: BTreeMap::new(),
             reads: BTreeSet::new(),
             is_insert: false,
+            loses: None,
             views: BTreeSet::new(),
             reads_system: false,
             scopes: Vec::new(),
@@ -388,6 +395,7 @@ impl<'a> Translator<'a> {
             sql: self.out,
             changes,
             is_insert: self.is_insert,
+            loses: self.loses,
             reads: self.reads,
             parts: Vec::new(),
             size: self.size.all(),

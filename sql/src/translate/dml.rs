@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::{Plan, Relation, Run, Translator, folded, insert, quoted, relation_name, undefined_column};
-use crate::catalogue::{Column, Output, Table};
+use crate::catalogue::{Column, Loss, Output, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 
@@ -46,11 +46,12 @@ impl Translator<'_> {
         self.filter(update.selection.as_ref())?;
         let outputs = self.returning(update.returning.as_deref())?;
         let strength = self.strength(&name, &update.assignments);
+        self.loses = (strength == Strength::Update).then_some(Loss::Key);
         self.run(Some(outputs), strength)
     }
 
     pub(super) fn top_delete(mut self, delete: &Delete) -> Result<Run> {
-        self.changes_rows = true;
+        (self.changes_rows, self.loses) = (true, Some(Loss::Row));
         let FromTable::WithFromKeyword(from) = &delete.from else {
             return Err(
                 Failure::new(sqlstate::SYNTAX, "DELETE without FROM").hint("write DELETE FROM t WHERE …")

@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::{Relation, Run, Translator, folded, literal, quoted, relation_name, undefined_column};
-use crate::catalogue::{Column, Table};
+use crate::catalogue::{Column, Loss, Table};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::Strength;
 use crate::types::{Type, convert};
@@ -305,7 +305,9 @@ impl Translator<'_> {
                     self.put(" WHERE ");
                     self.condition(selection)?;
                 }
-                Ok(self.strength(name, &update.assignments))
+                let strength = self.strength(name, &update.assignments);
+                self.loses = (strength == Strength::Update).then_some(Loss::Key);
+                Ok(strength)
             }
         }
     }

@@ -2,9 +2,10 @@
 //! that they give are kept meanwhile.
 //!
 //! PostgreSQL lets all of them see the rows as they were before the statement. Here each sees what those
-//! before it have changed, so a part that reads a table is refused if one before it changes that table.
+//! before it have changed, so a part that reads a table is refused if one before it changes that table. A
+//! query that stands before the change, and is named behind it, runs where it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{self, Cte as Definition, Query, SetExpr, Statement, With};
 use sqlparser::tokenizer::Token;
@@ -12,7 +13,7 @@ use sqlparser::tokenizer::Token;
 use super::size::Size;
 use super::{Cte, Run, Translator, folded, quoted};
 use crate::bounds::{Bounds, PARTS};
-use crate::catalogue::{Body, Catalogue, Output};
+use crate::catalogue::{Body, Catalogue, Foreign, Loss, Output};
 use crate::error::{Failure, Result, sqlstate};
 use crate::lock::{Strength, TableMode};
 use crate::text;
@@ -86,23 +87,16 @@ pub(super) fn translate(
     }
     let mut parts = with.cte_tables.iter().map(Part::of).collect::<Result<Vec<_>>>()?;
     let named = words(&main.to_string())?;
-    keep_shared(&mut parts, &named);
-    let mut all = Whole {
-        catalogue,
-        bounds,
-        recursive: with.recursive,
-        size: Size::default(),
-        done: Vec::new(),
-        changed: BTreeSet::new(),
-    };
-    for at in 0..count {
-        if parts[at].is_kept {
-            all.keep(&mut parts, at)?;
+    // A query that is read behind a change of what it reads itself is kept the next time around.
+    loop {
+        keep_shared(&mut parts, &named);
+        let mut all = Whole::of(catalogue, bounds, with.recursive);
+        match all.translate(&mut parts, main, &named) {
+            Ok(last) => return Ok(all.joined(last)),
+            Err(failure) if all.late.is_empty() => return Err(failure),
+            Err(_) => all.late.iter().for_each(|at| parts[*at].is_kept = true),
         }
     }
-    let needed = needed(&parts, count, &named);
-    let last = all.translated(&parts, &needed, main)?;
-    Ok(all.joined(last))
 }
 
 /// A query that only reads runs once as well, if several parts read it: each is to see the same rows.
@@ -155,11 +149,55 @@ struct Whole<'a> {
     recursive: bool,
     size: Size,
     done: Vec<Run>,
-    /// Tables that they change.
-    changed: BTreeSet<String>,
+    /// The references to each table, with the tables that have them.
+    referring: BTreeMap<&'a str, Vec<(&'a str, &'a Foreign)>>,
+    /// Tables that they change, and the first part that does.
+    changed: BTreeMap<String, usize>,
+    /// Tables whose rows must not refer to what they have taken from another table.
+    held: BTreeMap<String, String>,
+    /// Parts whose rows would be read after a change of them, unless they were kept.
+    late: Vec<usize>,
 }
 
-impl Whole<'_> {
+impl<'a> Whole<'a> {
+    fn of(catalogue: &'a Catalogue, bounds: &'a Bounds, recursive: bool) -> Self {
+        let mut referring: BTreeMap<&str, Vec<(&str, &Foreign)>> = BTreeMap::new();
+        for (child, table) in &catalogue.tables {
+            for foreign in &table.foreign {
+                referring.entry(&foreign.parent).or_default().push((child, foreign));
+            }
+        }
+        Self {
+            catalogue,
+            bounds,
+            recursive,
+            size: Size::default(),
+            done: Vec::new(),
+            referring,
+            changed: BTreeMap::new(),
+            held: BTreeMap::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// Translates the parts that are kept, and then the statement, which it gives.
+    fn translate(
+        &mut self,
+        parts: &mut [Part<'_>],
+        main: &Statement,
+        named: &BTreeSet<String>,
+    ) -> Result<Run> {
+        for at in 0..parts.len() {
+            if parts[at].is_kept {
+                self.keep(parts, at)?;
+            }
+        }
+        let needed = needed(parts, parts.len(), named);
+        let run = self.written(parts, &needed, main)?;
+        self.add(parts, parts.len(), &needed, &run)?;
+        Ok(run)
+    }
+
     /// Translates a part that runs before the statement.
     fn keep(&mut self, parts: &mut [Part<'_>], at: usize) -> Result<()> {
         let definition = parts[at].definition;
@@ -167,8 +205,10 @@ impl Whole<'_> {
             let hint = "name its queries in the first WITH, before this one";
             return Err(Failure::unsupported("a WITH inside of a WITH that changes rows", hint));
         }
+        parts[at].outputs = None;
         let needed = needed(parts, at, &parts[at].words);
-        let run = self.translated(parts, &needed, &Statement::Query(definition.query.clone()))?;
+        let run = self.part(parts, at, &needed)?;
+        self.add(parts, at, &needed, &run)?;
         let hint = "name its columns in place of *";
         let mut outputs = run.outputs.clone().ok_or_else(|| {
             Failure::unsupported("a * over a join by name in a WITH that changes rows", hint)
@@ -182,16 +222,36 @@ impl Whole<'_> {
         Ok(())
     }
 
-    /// Translates a part, or the statement itself, behind a WITH with the parts that it needs.
-    fn translated(&mut self, parts: &[Part<'_>], needed: &[usize], statement: &Statement) -> Result<Run> {
+    /// What runs for a part, behind a WITH with the parts that it needs.
+    fn part(&self, parts: &[Part<'_>], at: usize, needed: &[usize]) -> Result<Run> {
+        let Part { definition, name, words, .. } = &parts[at];
+        let is_union = matches!(definition.query.body.as_ref(), SetExpr::SetOperation { .. });
+        if !self.recursive || !is_union || !words.contains(name) {
+            return self.written(parts, needed, &Statement::Query(definition.query.clone()));
+        }
+        // It reads itself, by its name.
+        let mut translator = self.translator();
+        translator.with_parts(parts, &[needed, &[at]].concat(), true)?;
+        let outputs = translator.ctes.last().map(|cte| cte.outputs.clone());
+        translator.put(&format!("SELECT * FROM {}", quoted(name)));
+        translator.run(outputs, Strength::Update)
+    }
+
+    fn translator(&self) -> Translator<'a> {
         let mut translator = Translator::new(self.catalogue, self.bounds);
         translator.size = self.size.clone();
+        translator
+    }
+
+    /// What runs for a statement, behind a WITH with the parts that it needs.
+    fn written(&self, parts: &[Part<'_>], needed: &[usize], statement: &Statement) -> Result<Run> {
+        let mut translator = self.translator();
         translator.changes_rows = match statement {
             Statement::Query(query) => changes(query),
             _ => true,
         };
         translator.with_parts(parts, needed, self.recursive)?;
-        let run = match statement {
+        match statement {
             Statement::Query(query) => match query.body.as_ref() {
                 SetExpr::Insert(change) | SetExpr::Update(change) | SetExpr::Delete(change) => {
                     translator.with_change(query, change)
@@ -205,53 +265,80 @@ impl Whole<'_> {
                 "this statement behind WITH",
                 "use SELECT, INSERT, UPDATE or DELETE",
             )),
-        }?;
+        }
+    }
+
+    /// Notes what a part does; fails if those before it must not have run by then.
+    fn add(&mut self, parts: &[Part<'_>], at: usize, needed: &[usize], run: &Run) -> Result<()> {
         (self.size.text, self.size.named) = (run.size, 0);
-        self.sees_what_was(&run)?;
-        self.note_changes(&run);
-        Ok(run)
+        self.sees_what_was(parts, needed, run)?;
+        self.finds_what_it_needs(run)?;
+        self.note_changes(at, run);
+        Ok(())
     }
 
-    /// Fails if a part reads what one before it has changed, or makes rows that those of one before it refer
-    /// to: it would see other rows than in PostgreSQL.
-    fn sees_what_was(&self, run: &Run) -> Result<()> {
-        if let Some(table) = run.reads.iter().find(|table| self.changed.contains(*table)) {
-            let hint = "read its rows from the RETURNING, or run two statements in one transaction";
-            let what = format!("a statement that reads \"{table}\", which its WITH has changed,");
-            return Err(Failure::unsupported(what, hint));
-        }
-        let Some(target) = run.changed() else { return Ok(()) };
-        let before = self.done.iter().filter_map(Run::changed);
-        let refers = |child: &str| {
-            let foreign = self.catalogue.tables.get(child).map(|table| table.foreign.as_slice());
-            foreign.unwrap_or_default().iter().any(|foreign| foreign.parent == target)
+    /// Fails if a part reads what one before it has changed: it would see other rows than in PostgreSQL.
+    fn sees_what_was(&mut self, parts: &[Part<'_>], needed: &[usize], run: &Run) -> Result<()> {
+        let Some(table) = run.reads.iter().find(|table| self.changed.contains_key(*table)) else {
+            return Ok(());
         };
-        match before.into_iter().find(|child| *child != target && refers(child)) {
-            None => Ok(()),
-            Some(child) if run.is_insert => {
-                let what =
-                    format!("a WITH that changes \"{child}\" before the \"{target}\" that it refers to");
-                Err(Failure::unsupported(what, format!("change \"{target}\" in the WITH")))
-            }
-            Some(_) => Ok(()),
-        }
+        let is_late = |at: usize| {
+            let own = self::needed(parts, at, &parts[at].words);
+            let changes_later = |table: &String| self.changed.get(table).is_some_and(|since| at < *since);
+            self.part(parts, at, &own).is_ok_and(|part| part.reads.iter().any(changes_later))
+        };
+        let read = needed.iter().copied().filter(|at| !parts[*at].is_kept);
+        self.late = read.filter(|at| is_late(*at)).collect();
+        let hint = "read its rows from the RETURNING, or run two statements in one transaction";
+        let what = format!("a statement that reads \"{table}\", which its WITH has changed,");
+        Err(Failure::unsupported(what, hint))
     }
 
-    /// A part changes its table; if rows or keys go away, the tables that refer to it as well.
-    fn note_changes(&mut self, run: &Run) {
-        let Some(target) = run.changed() else { return };
-        let mut open = vec![target.to_owned()];
-        while let Some(table) = open.pop() {
-            if !run.is_insert && run.strength == Strength::Update {
-                let refers = |other: &&String| {
-                    let foreign = &self.catalogue.tables[*other].foreign;
-                    !self.changed.contains(*other)
-                        && **other != table
-                        && foreign.iter().any(|f| f.parent == table)
-                };
-                open.extend(self.catalogue.tables.keys().filter(refers).cloned());
+    /// Fails if a part makes rows that those of one before it refer to, or changes rows that keep others from
+    /// going away before it: PostgreSQL looks at references when all parts have run.
+    fn finds_what_it_needs(&self, run: &Run) -> Result<()> {
+        let Some(target) = run.changed() else { return Ok(()) };
+        let changes = |first: &str, then: &str, refers: &str, remedy: String| {
+            let what = format!("a WITH that changes \"{first}\" before the \"{then}\" that {refers}");
+            Err(Failure::unsupported(what, remedy))
+        };
+        if run.is_insert {
+            let to_target = self.referring.get(target).map(Vec::as_slice).unwrap_or_default();
+            let refers = |child: &str| child != target && to_target.iter().any(|(other, _)| *other == child);
+            // What deletes makes no row that refers.
+            let making = self.done.iter().filter(|part| part.loses != Some(Loss::Row));
+            if let Some(child) = making.filter_map(Run::changed).find(|child| refers(child)) {
+                return changes(child, target, "it refers to", format!("change \"{target}\" in the WITH"));
             }
-            self.changed.insert(table);
+        } else if let Some(parent) = self.held.get(target) {
+            return changes(parent, target, "refers to it", format!("change \"{target}\" first"));
+        }
+        Ok(())
+    }
+
+    /// A part changes its table; if rows or keys go away, the tables that follow it as well.
+    fn note_changes(&mut self, at: usize, run: &Run) {
+        let Some(target) = run.changed() else { return };
+        // Tables with what they lose, and the columns that get other values: any of them if none is named.
+        let (mut open, mut seen) = (vec![(target, run.loses, &[][..])], BTreeSet::new());
+        while let Some((table, loss, columns)) = open.pop() {
+            if !seen.insert((table, loss, columns)) {
+                continue;
+            }
+            self.changed.entry(table.to_owned()).or_insert(at);
+            let Some(loss) = loss else { continue };
+            for (child, foreign) in self.referring.get(table).into_iter().flatten() {
+                let is_other = |column| !foreign.parent_columns.contains(column);
+                if loss == Loss::Key && !columns.is_empty() && columns.iter().all(is_other) {
+                    continue;
+                }
+                let followed = foreign.follows(loss);
+                if followed.is_some() {
+                    open.push((*child, followed, &foreign.columns));
+                } else {
+                    self.held.entry((*child).to_owned()).or_insert_with(|| table.to_owned());
+                }
+            }
         }
     }
 
@@ -276,19 +363,21 @@ impl Whole<'_> {
 
 impl Translator<'_> {
     fn with_parts(&mut self, parts: &[Part<'_>], needed: &[usize], recursive: bool) -> Result<()> {
-        for (at, part) in needed.iter().map(|at| &parts[*at]).enumerate() {
-            let word = if recursive { "WITH RECURSIVE " } else { "WITH " };
-            self.put(if at > 0 { ", " } else { word });
+        let mut word = if recursive { "WITH RECURSIVE " } else { "WITH " };
+        for part in needed.iter().map(|at| &parts[*at]) {
+            if part.outputs.as_ref().is_some_and(Vec::is_empty) {
+                let (name, outputs) = (part.name.clone(), Vec::new());
+                self.ctes.push(Cte { name, outputs, body: Body::TABLE, returns: false });
+                continue;
+            }
+            self.put(word);
+            word = ", ";
             match &part.outputs {
                 None => self.cte(part.definition, recursive)?,
-                Some(outputs) if outputs.is_empty() => {
-                    let message = format!("WITH query \"{}\" does not have a RETURNING clause", part.name);
-                    return Err(Failure::new(sqlstate::NOT_SUPPORTED, message).hint("add RETURNING to it"));
-                }
                 Some(outputs) => self.kept(part, outputs),
             }
         }
-        self.put(if needed.is_empty() { "" } else { " " });
+        self.put(if word == ", " { " " } else { "" });
         self.within()
     }
 
@@ -304,7 +393,7 @@ impl Translator<'_> {
              SELECT v FROM pg_series))"
         ));
         let outputs = outputs.iter().map(|output| Output { size: 0, ..output.clone() }).collect();
-        self.ctes.push(Cte { name: part.name.clone(), outputs, body: Body::TABLE });
+        self.ctes.push(Cte { name: part.name.clone(), outputs, body: Body::TABLE, returns: true });
     }
 
     fn nested_query(mut self, query: &ast::Query) -> Result<Run> {

@@ -163,7 +163,12 @@ impl Translator<'_> {
             output.name = folded(&column.name);
         }
         if recursive {
-            self.ctes.push(Cte { name: name.clone(), outputs: outputs.clone(), body: Body::TABLE });
+            self.ctes.push(Cte {
+                name: name.clone(),
+                outputs: outputs.clone(),
+                body: Body::TABLE,
+                returns: true,
+            });
             let overall = self.describe(&cte.query)?;
             let mut columns = outputs.iter().zip(&overall);
             if let Some((first, all)) = columns.find(|(first, all)| is_widened(first.kind, all.kind)) {
@@ -183,7 +188,7 @@ impl Translator<'_> {
             self.ctes.pop();
         }
         written.settle(&mut outputs);
-        self.ctes.push(Cte { name, outputs, body: written.body });
+        self.ctes.push(Cte { name, outputs, body: written.body, returns: true });
         Ok(())
     }
 

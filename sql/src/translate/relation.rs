@@ -12,7 +12,7 @@ use super::{
 };
 use crate::bounds::EFFORT_PER_QUERY;
 use crate::catalogue::{Body, Output};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, sqlstate};
 use crate::types::Type;
 
 /// How a query names a column for which it gives no name.
@@ -125,7 +125,8 @@ impl Translator<'_> {
     fn describe_with(&mut self, with: &With) -> Result<()> {
         for cte in &with.cte_tables {
             let outputs = renamed(self.describe(&cte.query)?, &cte.alias);
-            self.ctes.push(Cte { name: folded(&cte.alias.name), outputs, body: Body::TABLE });
+            let name = folded(&cte.alias.name);
+            self.ctes.push(Cte { name, outputs, body: Body::TABLE, returns: true });
         }
         Ok(())
     }
@@ -341,7 +342,16 @@ impl Translator<'_> {
         let known = relation_name(name)?;
         self.toil(self.ctes.len());
         self.within()?;
+        let first = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
+        let at = |failure: Failure| match first {
+            Some(place) => failure.at(place.line, place.column),
+            None => failure,
+        };
         let (table, outputs, body) = if let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == known) {
+            if !cte.returns {
+                let message = format!("WITH query \"{known}\" does not have a RETURNING clause");
+                return Err(at(Failure::new(sqlstate::NOT_SUPPORTED, message).hint("add RETURNING to it")));
+            }
             (None, Some(cte.outputs.clone()), cte.body)
         } else if let Some(table) = self.catalogue.tables.get(&known) {
             (Some(known.clone()), Some(table.outputs()), Body::TABLE)
@@ -358,11 +368,7 @@ impl Translator<'_> {
             true => super::system_catalogue(name),
             false => undefined_table(&known).hint(self.other_tables(&known)),
         };
-        let first = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
-        Err(match first {
-            Some(place) => failure.at(place.line, place.column),
-            None => failure,
-        })
+        Err(at(failure))
     }
 
     fn function_relation(

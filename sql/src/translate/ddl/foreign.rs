@@ -4,7 +4,7 @@ use sqlparser::ast::{ForeignKeyConstraint, ReferentialAction};
 
 use super::Translator;
 use super::create_table::Draft;
-use crate::catalogue::{Foreign, Index};
+use crate::catalogue::{Foreign, Index, Loss};
 use crate::error::{Failure, Result, sqlstate};
 use crate::translate::relation::names;
 use crate::translate::{folded, quoted, relation_name, undefined_column, undefined_table};
@@ -65,7 +65,13 @@ impl Translator<'_> {
             action("DELETE", constraint.on_delete),
             action("UPDATE", constraint.on_update),
         ));
-        draft.table.foreign.push(Foreign { name, columns, parent, parent_columns });
+        let [on_delete, on_update] = [(constraint.on_delete, Loss::Row), (constraint.on_update, Loss::Key)]
+            .map(|(action, loss)| match action {
+                Some(ReferentialAction::Cascade) => Some(loss),
+                Some(ReferentialAction::SetNull | ReferentialAction::SetDefault) => Some(Loss::Key),
+                Some(ReferentialAction::NoAction | ReferentialAction::Restrict) | None => None,
+            });
+        draft.table.foreign.push(Foreign { name, columns, parent, parent_columns, on_delete, on_update });
         Ok(())
     }
 }
