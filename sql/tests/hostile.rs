@@ -484,6 +484,20 @@ fn a_with_that_changes_rows_is_bounded_as_one_statement() {
     assert_eq!(done(execute(&mut database, None, &long)).rows, [[Value::Int(900_000)]]);
 }
 
+#[test]
+fn many_queries_that_are_read_behind_changes_of_what_they_read_are_kept() {
+    let tables: Vec<String> = (0..16).map(|at| format!("CREATE TABLE t{at} (v INT);")).collect();
+    let mut database = database(&tables.concat());
+    let pair = |at| {
+        let long = vec!["1"; 30].join(" + ");
+        format!("r{at} AS (SELECT v + {long} FROM t{at}), c{at} AS (DELETE FROM t{at})")
+    };
+    let pairs: Vec<String> = (0..16).map(pair).collect();
+    let all: Vec<String> = (0..16).map(|at| format!("(SELECT count(*) FROM r{at})")).collect();
+    let sql = format!("WITH {} SELECT {}", pairs.join(", "), all.join(" + "));
+    assert_eq!(done(execute(&mut database, None, &sql)).rows, [[Value::Int(0)]]);
+}
+
 /// Patterns that take other engines the square of the text, or two to its length.
 #[test]
 fn regular_expressions_take_no_time_of_two_to_the_text() {
