@@ -7,6 +7,9 @@ use super::bounds::MAX_POINT_BUCKETS;
 use super::left_out::Why;
 use super::line::{ExponentialPoint, HistogramPoint};
 
+/// How much of itself a bound may be off.
+const ROUNDING: f64 = 1e-9;
+
 /// A range of values, the lower bound left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
@@ -198,14 +201,6 @@ impl BucketCounts {
     /// What has come since an earlier point of the series; none where that has more of something, so
     /// that the series has begun anew.
     pub fn since(&self, earlier: &Self) -> Option<Self> {
-        let less = |now: &BTreeMap<i32, u64>, before: BTreeMap<i32, u64>| -> Option<BTreeMap<i32, u64>> {
-            let mut now = now.clone();
-            for (index, count) in before {
-                let left = now.get_mut(&index)?;
-                *left = left.checked_sub(count)?;
-            }
-            Some(now)
-        };
         match (self, earlier) {
             (Self::Explicit { bounds, counts }, Self::Explicit { bounds: same, counts: before })
                 if bounds == same && counts.len() == before.len() =>
@@ -215,17 +210,21 @@ impl BucketCounts {
             }
             (
                 Self::Exponential { scale, zeros, threshold, positive, negative },
-                Self::Exponential { scale: was, zeros: zeros_before, positive: up, negative: down, .. },
+                Self::Exponential {
+                    scale: was,
+                    zeros: zeros_before,
+                    threshold: threshold_before,
+                    positive: up,
+                    negative: down,
+                },
             ) if was >= scale => {
-                // A histogram halves its resolution as its values spread.
-                let shift = was - scale;
-                Some(Self::Exponential {
-                    scale: *scale,
-                    zeros: zeros.checked_sub(*zeros_before)?,
-                    threshold: *threshold,
-                    positive: less(positive, coarser(up, shift))?,
-                    negative: less(negative, coarser(down, shift))?,
-                })
+                // A histogram halves its resolution as its values spread, and takes more of them for zeros.
+                let widened = (threshold > threshold_before).then_some(*threshold);
+                let (positive, low) = less(positive, *scale, (up, *was), widened)?;
+                let (negative, high) = less(negative, *scale, (down, *was), widened)?;
+                let zeros_before = zeros_before.checked_add(low)?.checked_add(high)?;
+                let zeros = zeros.checked_sub(zeros_before)?;
+                Some(Self::Exponential { scale: *scale, zeros, threshold: *threshold, positive, negative })
             }
             _ => None,
         }
@@ -244,12 +243,7 @@ impl BucketCounts {
                 }
             }
             Self::Exponential { scale, zeros, threshold, positive, negative } => {
-                // Values are finite, and so are the bounds between which they lie.
-                let power = |index: i32| match index {
-                    0 => 0.0,
-                    _ => f64::from(index) * libm::exp2(-f64::from(*scale)),
-                };
-                let bound = |index: i32| libm::exp2(power(index)).min(f64::MAX);
+                let bound = |index: i32| bound(*scale, index);
                 let lower = if negative.is_empty() { 0.0 } else { -threshold };
                 buckets.put(Bucket { lower, upper: *threshold }, *zeros);
                 for (index, count) in positive {
@@ -266,6 +260,46 @@ impl BucketCounts {
         }
         buckets
     }
+}
+
+/// Where a bucket of an exponential histogram begins. Values are finite, and so are the bounds between which
+/// they lie.
+fn bound(scale: i32, index: i32) -> f64 {
+    let power = match index {
+        0 => 0.0,
+        _ => f64::from(index) * libm::exp2(-f64::from(scale)),
+    };
+    libm::exp2(power).min(f64::MAX)
+}
+
+/// What buckets have more than at an earlier point, which may have been finer, and how many of the values of
+/// that are zeros since, where these have `widened` to a greater distance from 0. None: they have less.
+fn less(
+    now: &BTreeMap<i32, u64>,
+    scale: i32,
+    (before, was): (&BTreeMap<i32, u64>, i32),
+    widened: Option<f64>,
+) -> Option<(BTreeMap<i32, u64>, u64)> {
+    let mut zeros = 0_u64;
+    let mut before = before.clone();
+    if let Some(threshold) = widened {
+        // Writers take whole buckets for zeros, and may round their ends otherwise.
+        let is_zero = |index: i32| bound(was, index.saturating_add(1)) <= threshold * (1.0 + ROUNDING);
+        zeros = before
+            .extract_if(.., |index, _| is_zero(*index))
+            .fold(0, |all, (_, count)| all.saturating_add(count));
+    }
+    let (mut now, shift) = (now.clone(), was.saturating_sub(scale));
+    for (index, count) in coarser(&before, shift) {
+        let left = now.get(&index).copied().unwrap_or(0);
+        // Where the distance lies within a bucket, some of its values are zeros.
+        let is_split = widened.is_some_and(|threshold| bound(scale, index) < threshold);
+        let gone = if is_split { count.saturating_sub(left) } else { 0 };
+        zeros = zeros.saturating_add(gone);
+        let left = left.checked_sub(count - gone)?;
+        now.entry(index).and_modify(|count| *count = left);
+    }
+    Some((now, zeros))
 }
 
 /// The same counts in buckets of `2^shift` each.
@@ -381,6 +415,34 @@ mod tests {
         let counted = BucketCounts::Explicit { bounds: Vec::new(), counts: vec![3] };
         assert_eq!(counted.buckets().quantile(0.5, ANYWHERE), None, "without buckets nothing is known");
         assert_eq!(counted.buckets().quantile(0.5, (1.0, 3.0)), Some(2.0));
+    }
+
+    #[test]
+    fn values_that_have_become_zeros_have_come_before() {
+        let of = |scale, zeros, threshold, positive: &[(i32, u64)], negative: &[(i32, u64)]| {
+            let [positive, negative] = [positive, negative].map(|all| all.iter().copied().collect());
+            BucketCounts::Exponential { scale, zeros, threshold, positive, negative }
+        };
+        // Up to 1/4, 1/2, 1 and 2.
+        let earlier = of(0, 1, 0.0, &[(-3, 2), (-2, 3), (-1, 1), (0, 4)], &[(-2, 1), (1, 1)]);
+        let now = of(0, 8, 0.5, &[(-1, 1), (0, 5)], &[(1, 1)]);
+        assert_eq!(now.since(&earlier), Some(of(0, 1, 0.5, &[(-1, 0), (0, 1)], &[(1, 0)])));
+        // The distance lies within a bucket: on one side its values are still counted in it.
+        let within = of(0, 6, 0.3, &[(-2, 3), (-1, 1), (0, 4)], &[(-2, 0), (1, 1)]);
+        assert_eq!(
+            within.since(&earlier),
+            Some(of(0, 2, 0.3, &[(-2, 0), (-1, 0), (0, 0)], &[(-2, 0), (1, 0)]))
+        );
+        // The buckets have become coarser too.
+        let coarse = of(-1, 9, 0.5, &[(-1, 1), (0, 4)], &[(0, 1)]);
+        assert_eq!(coarse.since(&earlier), Some(of(-1, 2, 0.5, &[(-1, 0), (0, 0)], &[(0, 0)])));
+        // Fewer zeros than there were, or fewer values beyond them: the series has begun anew.
+        assert_eq!(of(0, 6, 0.5, &[(-1, 1), (0, 5)], &[(1, 1)]).since(&earlier), None);
+        assert_eq!(of(0, 9, 0.5, &[(-1, 1), (0, 3)], &[(1, 1)]).since(&earlier), None);
+        assert_eq!(of(0, 9, 0.0, &[(-1, 1), (0, 5)], &[(1, 1)]).since(&earlier), None, "not widened");
+        let finest = exponential(i32::MAX, 1, &[(0, 1)]);
+        let coarsest = exponential(i32::MIN, 1, &[(0, 2)]);
+        assert_eq!(coarsest.since(&finest), Some(exponential(i32::MIN, 0, &[(0, 1)])));
     }
 
     #[test]

@@ -76,6 +76,24 @@ fn a_point_without_a_recorded_value_is_none() {
     assert_eq!(counted(&points, "wait"), (Some(12.0), "[]".to_owned()));
 }
 
+/// As native histograms of Prometheus do when they have too many buckets.
+#[test]
+fn values_that_a_histogram_takes_for_zeros_later_are_not_counted_twice() {
+    let of = |minute: u64, zeros: u64, threshold: f64, buckets: [u64; 4]| {
+        let count = zeros + buckets.iter().sum::<u64>();
+        let value = json!({
+            "count": count, "scale": 0, "zeroCount": zeros, "zeroThreshold": threshold,
+            "positive": { "offset": -8, "bucketCounts": buckets },
+        });
+        let points =
+            json!({ "dataPoints": [point(minute * MINUTE, NONE, value)], "aggregationTemporality": 2 });
+        ("", json!({ "name": "wait", "unit": "s", "exponentialHistogram": points }))
+    };
+    // Up to 1/128, 1/64, 1/32 and 1/16.
+    let points = [of(1, 0, 0.0, [4, 1, 1, 2]), of(2, 5, 0.01, [0, 0, 1, 2]), of(3, 6, 0.01, [0, 0, 1, 2])];
+    assert_eq!(counted(&points, "wait"), (Some(9.0), "[]".to_owned()));
+}
+
 #[test]
 fn histograms_whose_bounds_do_not_fit_and_counters_below_zero_are_left_out() {
     let of = |bounds: Value, counts: Value| {
