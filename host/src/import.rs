@@ -111,8 +111,9 @@ pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
             return;
         };
         lines += 1;
-        spans += line.spans.len() as u64;
+        spans += line.spans.len() as u64 + line.without_start;
         left_out.add_many(Reason::WithoutIds, line.without_ids);
+        left_out.add_many(Reason::WithoutStart, line.without_start);
         left_out.add_many(Reason::WithoutEnd, line.without_end);
         for record in &line.spans {
             let taken = span::take(record, line.resource(record), &mut names, &mut left_out);

@@ -74,7 +74,9 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let mut census = Census::of(wanted);
     let mut unread = source.lines(|text| census.add(text, wanted))?;
     source.check(census.lines, census.strange, census.first, &mut unread)?;
-    let Census { mut traces, beyond, strange, names, search, without_ids, without_end, .. } = census;
+    let Census {
+        mut traces, beyond, strange, names, search, without_ids, without_start, without_end, ..
+    } = census;
     let exemplar = search.found()?;
     let id = exemplar.as_ref().map(|(id, _)| id.to_string());
     let choice = &Choice { id: id.or_else(|| wanted.choice.id.clone()), ..wanted.choice.clone() };
@@ -116,6 +118,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let unfit = [
         (twice, "left out: in the file before"),
         (without_ids, "left out: no trace id or span id"),
+        (without_start, "left out: no start"),
         (without_end, "drawn without a length: no end, or one before the start"),
     ];
     let unfit = unfit.into_iter().filter(|(number, _)| *number > 0);

@@ -96,7 +96,7 @@ impl Reason {
         match self {
             Self::WithoutIds => "left out: no trace id or span id".to_owned(),
             Self::WithoutStart => "left out: no start".to_owned(),
-            Self::WithoutEnd => "drawn without a length: no end, or one before the start".to_owned(),
+            Self::WithoutEnd => "counted as taking no time: no end, or one before the start".to_owned(),
             Self::TooLong => format!("left out: longer than {}", clock::show(MAX_SPAN_TIME)),
             Self::Twice => "left out: in the file before".to_owned(),
             Self::Sampled => {

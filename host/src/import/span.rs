@@ -115,11 +115,6 @@ pub fn take(
     left_out: &mut LeftOut,
 ) -> Option<Span> {
     let attributes = Attributes(record);
-    // OTLP has 0 where it is not known. One of 1970 among others would make all rates small.
-    if record.start == 0 {
-        left_out.add(Reason::WithoutStart);
-        return None;
-    }
     if record.end - record.start > MAX_SPAN_TIME {
         left_out.add(Reason::TooLong);
         return None;

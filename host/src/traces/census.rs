@@ -47,6 +47,7 @@ pub struct Census {
     pub search: Search,
     /// Spans that were left out, and those that have no length.
     pub without_ids: u64,
+    pub without_start: u64,
     pub without_end: u64,
     /// Lines that are.
     pub lines: u64,
@@ -65,6 +66,7 @@ impl Census {
             names: Names::of(&wanted.choice),
             search: Search::new(wanted.exemplar.clone()),
             without_ids: 0,
+            without_start: 0,
             without_end: 0,
             lines: 0,
             first: None,
@@ -80,6 +82,7 @@ impl Census {
         };
         self.lines += 1;
         self.without_ids += line.without_ids;
+        self.without_start += line.without_start;
         self.without_end += line.without_end;
         for span in &line.spans {
             self.names.add(span, line.resource(span), &wanted.choice);

@@ -48,11 +48,10 @@ impl Foreign {
         if text.starts_with(TRUTH) {
             return Self::Truth;
         }
-        let is_binary = text
-            .chars()
-            .take(BEGINNING)
-            .any(|c: char| c == '\u{fffd}' || c.is_control() && !c.is_whitespace());
-        if is_binary {
+        // Logs have colours, and programs ring the bell.
+        let is_of_text = |c: char| c.is_whitespace() || matches!(c, '\u{1b}' | '\u{7}' | '\u{8}');
+        let is_strange = |c: char| c == char::REPLACEMENT_CHARACTER || c.is_control() && !is_of_text(c);
+        if text.chars().take(BEGINNING).any(is_strange) {
             return Self::Binary;
         }
         let Ok(document) = serde_json::from_str::<Document>(text) else { return Self::Unknown };

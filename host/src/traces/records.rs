@@ -38,6 +38,8 @@ pub struct Line {
     pub logs: Vec<LogRecord>,
     /// Spans that were left out, as they have no ids.
     pub without_ids: u64,
+    /// Those that were, as they have no start: nobody knows where to draw them, or at what rate they come.
+    pub without_start: u64,
     /// Spans whose end is not known or lies before their start: they have no length.
     pub without_end: u64,
 }
@@ -78,7 +80,7 @@ impl Line {
 }
 
 /// The records of a line; none where it is no OTLP. Spans without ids, which nobody may send,
-/// are left out and counted; metrics are left out.
+/// and those without a start are left out and counted; metrics are left out.
 pub fn line(text: &str) -> Option<Line> {
     let data = match serde_json::from_str::<Data>(text) {
         Ok(data) if !data.is_empty() && !spelling::is_old(text) => data,
@@ -101,6 +103,8 @@ pub fn line(text: &str) -> Option<Line> {
             let (all, before) = (scope.spans.len(), line.spans.len());
             line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, of)));
             line.without_ids += (all - (line.spans.len() - before)) as u64;
+            // OTLP has 0 where it is not known. One of 1970 among others would make all times long.
+            line.without_start += line.spans.extract_if(before.., |span| span.start == 0).count() as u64;
         }
     }
     Some(line)

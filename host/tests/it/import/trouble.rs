@@ -95,7 +95,7 @@ fn spans_without_a_start_or_an_end_do_not_change_rates() {
     said(&odd, &["1 span left out: no start"]);
     let endless = of(&(whole + &request(11, at(10), 0)));
     endless.success();
-    said(&endless, &["1 span drawn without a length: no end, or one before the start"]);
+    said(&endless, &["1 span counted as taking no time: no end, or one before the start"]);
 }
 
 /// A document that this topology is read from is read in these forms too.

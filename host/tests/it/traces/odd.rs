@@ -24,6 +24,26 @@ fn spans_without_ids_and_without_an_end_are_counted() {
     assert!(said.contains("2 spans drawn without a length: no end, or one before the start"), "{said}");
 }
 
+/// OTLP has 0 where a time is not known.
+#[test]
+fn a_span_without_a_start_moves_no_other_trace() {
+    let startless = root(3, "GET /", 0, 5);
+    let behind = startless.find("\"startTimeUnixNano\"").expect("a start") + "\"startTimeUnixNano\"".len();
+    let end = behind + startless[behind..].find(',').expect("more keys");
+    let startless = format!("{}:\"0\"{}", &startless[..behind], &startless[end..]);
+    let text = root(1, "GET /", 0, 5) + &root(2, "GET /a", 90_000, 90_005) + &startless;
+    let found = traces_of(&text, 100, &["--between", "1m", "2m", "--list"]);
+    let said = told(found.success());
+    assert!(said.contains("1 of 2 traces 1 span left out: no start"), "{said}");
+    let slowest = traces_of(&text, 100, &["--slowest", "1"]);
+    assert!(
+        told(slowest.success()).contains("1 of 2 traces 1 span left out: no start"),
+        "{}",
+        slowest.stdout
+    );
+    assert!(!slowest.stdout.contains(&format!("{:032x}", 3)), "{}", slowest.stdout);
+}
+
 #[test]
 fn numbers_that_json_has_not_are_read() {
     let line = root(1, "GET /", 0, 5);
@@ -78,6 +98,19 @@ fn what_is_no_text_is_refused_with_the_formats_that_are_read() {
             assert!(said.contains("the Collector's file exporter with format: json"), "{command}: {said}");
         }
     }
+}
+
+/// A log of a program that writes colours is a text.
+#[test]
+fn a_log_with_colours_is_no_binary_file() {
+    let found = traces_of("\u{1b}[32m INFO\u{1b}[0m listening\u{7}\n", 100, &[]);
+    let said = told(&found.stderr);
+    assert_eq!((found.code, &*found.stdout), (Some(2), ""));
+    assert!(
+        said.contains("is OTLP as JSON") && said.contains("name a file that --out has written"),
+        "{said}"
+    );
+    assert!(!said.contains("UTF-8"), "{said}");
 }
 
 #[test]
