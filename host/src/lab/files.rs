@@ -118,24 +118,33 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
 /// A file of a lab that is not in its folder: how to have it again, or which one there may be meant.
 pub fn missing(path: &Path) -> Problem {
     let problem = Problem::new(format!("cannot read {}: {}", shown(path), Unreadable::Missing));
+    let reset = "`simhost lab reset` writes the files of the lab again";
     match (path.file_name(), meant(path)) {
         (Some(name), Some(meant)) => {
             let name = quote(&name.to_string_lossy());
-            problem.help(format!("{} is there: give it the name {name}", quote(&meant)))
+            problem.help(format!("{} is there: give it the name {name}", quote(&meant))).and_help(reset)
         }
-        _ => problem.help("`simhost lab reset` writes the files of the lab again"),
+        _ => problem.help(reset),
     }
 }
 
-/// A file beside this one that has its name but for capitals, or with something added, as `topology.toml.txt`
+/// A file beside this one that has its name but for capitals, or with what programs add, as `topology.toml.txt`
 /// and `topology (1).toml` have.
 fn meant(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?.to_lowercase();
-    let stem = name.split('.').next()?;
+    let (stem, ending) = name.split_at(name.find('.').unwrap_or(name.len()));
+    let is_meant = |other: &String| {
+        let other = other.to_lowercase();
+        let behind = other.strip_prefix(&*name);
+        let within = || other.strip_prefix(stem)?.strip_suffix(ending);
+        let is_added =
+            |added: &str| added.is_empty() || added.starts_with(['.', '(']) || added.starts_with(" (");
+        [behind, within()].into_iter().flatten().any(is_added)
+    };
     let entries = fs::read_dir(path.parent()?).ok()?.flatten().take(FILES_AT_MOST);
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let names = files.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.to_lowercase().starts_with(stem)).min()
+    names.filter(is_meant).min()
 }
 
 /// A text file within its bound.
@@ -163,6 +172,7 @@ pub fn make_folder(folder: &Path, tree: &Tree) -> Result<(), Problem> {
     // Beside the folder, so that renaming it is enough.
     let made = Temporary::make(|| beside().tempdir_in(parent));
     let made = made.map_err(|error| cannot("make a folder in", parent, &error))?;
+    // What a failing machine loses of them, `simhost lab reset` writes again.
     for (path, bytes) in tree {
         write_new(&made.path().join(path), bytes)
             .map_err(|error| cannot("write", &folder.join(path), &error))?;
@@ -206,13 +216,13 @@ fn is_empty_folder(folder: &Path) -> bool {
 }
 
 /// Writes a file that is not there yet.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<fs::File> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
     let mut file = fs::File::options().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// Writes a file whole or not at all, in place of one that is there.
@@ -250,6 +260,7 @@ pub fn replace(folder: &Path, tree: &Tree, also: &[&str]) -> Result<Option<Strin
     let beside = beside.map_err(|error| unchanged(cannot("make a folder in", folder, &error)))?;
     for (path, bytes) in &new {
         write_new(&beside.path().join(path), bytes)
+            .and_then(|file| file.sync_all())
             .map_err(|error| unchanged(cannot("write", &folder.join(path), &error)))?;
     }
     let aside = free_name(folder);

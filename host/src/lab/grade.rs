@@ -228,26 +228,30 @@ fn words(told: &[u8]) -> String {
 }
 
 /// Where the files of a submission are: in its one folder, as archives have it, if no file of the lab is
-/// beside that folder. An archive that is all there is has to be unpacked first.
+/// beside that folder. Archives that are all there is have to be unpacked first.
 fn unwrapped(folder: &Path, names: &BTreeSet<String>) -> Result<PathBuf, Outcome> {
     let mut at = folder.to_owned();
     for _ in 0..=WRAPPED_AT_MOST {
         if names.iter().any(|name| fs::symlink_metadata(at.join(name)).is_ok()) {
             return Ok(at);
         }
-        let mut entries: Vec<_> = fs::read_dir(&at).into_iter().flatten().flatten().collect();
+        let entries = fs::read_dir(&at).into_iter().flatten().flatten();
+        let mut entries: Vec<_> = entries.take(files::FILES_AT_MOST + 1).collect();
+        if entries.len() > files::FILES_AT_MOST {
+            break;
+        }
         entries.sort_by_key(fs::DirEntry::file_name);
         let named = entries.iter().map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry));
         let meant = named.filter(|(name, _)| !name.starts_with('.') && name != MADE_BY_MACOS);
         let of_kind = |entry: &fs::DirEntry| entry.file_type().ok();
         let (folders, files): (Vec<_>, Vec<_>) =
             meant.partition(|(_, entry)| of_kind(entry).is_some_and(|kind| kind.is_dir()));
-        let packed = files
-            .iter()
-            .find(|(name, entry)| is_archive(name) && of_kind(entry).is_some_and(|kind| kind.is_file()));
-        match (folders.as_slice(), packed) {
+        let is_packed = |(name, entry): &(String, &fs::DirEntry)| {
+            is_archive(name) && of_kind(entry).is_some_and(|kind| kind.is_file())
+        };
+        match (folders.as_slice(), files.as_slice()) {
             ([(_, one)], _) => at = one.path(),
-            ([], Some((name, _))) => {
+            ([], [(name, _), ..]) if files.iter().all(is_packed) => {
                 let why = format!("unpack the archive {} in its folder first", printable(name));
                 return Err(Outcome::NotGraded(why));
             }

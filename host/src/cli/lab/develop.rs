@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::error::{Problem, Refused, printable};
+use crate::error::{Problem, Refused, printable, quote};
 use crate::lab::catalogue::{self, Lab};
 use crate::lab::develop::examine;
 use crate::report::words::counted;
@@ -92,29 +92,41 @@ impl DevCheck {
     fn labs(&self) -> Result<Vec<PathBuf>, Refused> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         for folder in &self.folders {
-            let labs = self.below(folder);
+            let labs = below(folder);
             if labs.is_empty() {
                 let problem = Problem::new(format!("{} has no lab", folder.display()));
                 problems.push(problem.help("name a folder with a lab.toml, or one with folders of labs"));
             }
             all.extend(labs);
         }
+        if let Some(name) = self.lab.as_deref().filter(|_| problems.is_empty()) {
+            let first = all.first().map(|lab| folder_name(lab));
+            all.retain(|lab| folder_name(lab) == name);
+            if let Some(first) = first.filter(|_| all.is_empty()) {
+                let problem = Problem::new(format!("the folders have no lab {}", quote(name)));
+                problems.push(problem.help(format!("name the folder of a lab, as in --lab {first}")));
+            }
+        }
         if problems.is_empty() { Ok(all) } else { Err(Refused::new(None, problems)) }
     }
+}
 
-    /// The lab of this folder, or those in it.
-    fn below(&self, folder: &Path) -> Vec<PathBuf> {
-        let is_lab = |path: &PathBuf| path.join("lab.toml").is_file();
-        let folder = folder.to_owned();
-        if is_lab(&folder) {
-            return vec![folder];
-        }
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let mut labs: Vec<_> = entries.map(|entry| entry.path()).filter(is_lab).collect();
-        labs.sort();
-        if let Some(name) = &self.lab {
-            labs.retain(|path| path.file_name().is_some_and(|folder| folder.to_string_lossy() == **name));
-        }
-        labs
+/// The lab of this folder, or those in it.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let is_lab = |path: &PathBuf| path.join("lab.toml").is_file();
+    let folder = folder.to_owned();
+    if is_lab(&folder) {
+        return vec![folder];
     }
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut labs: Vec<_> = entries.map(|entry| entry.path()).filter(is_lab).collect();
+    labs.sort();
+    labs
+}
+
+/// What a folder is called, also where it is named as `.`.
+fn folder_name(folder: &Path) -> String {
+    let whole = folder.canonicalize();
+    let name = whole.as_deref().unwrap_or(folder).file_name();
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -129,6 +129,17 @@ fn a_folder_of_labs_is_examined_lab_by_lab() {
     assert!(done.stdout.contains("05-pages: good") && done.stdout.contains("06-broken: it cannot be judged"));
     let one = home.lab(&["dev", "check", ".", "--lab", "05-pages", "--seeds", "1"]);
     assert_eq!(one.code, Some(0), "{}{}", one.stdout, one.stderr);
+    // Wherever among the folders it is.
+    home.write("more/07-empty/lab.toml", "[lab]");
+    for folders in [["more", "."], [".", "more"], ["06-broken", "05-pages"]] {
+        let [first, second] = folders;
+        let one = home.lab(&["dev", "check", first, second, "--lab", "05-pages", "--seeds", "1"]);
+        assert_eq!((one.code, one.stdout.lines().count()), (Some(0), 1), "{folders:?} {}", one.stderr);
+    }
+    refused(
+        &home.lab(&["dev", "check", "more", "--lab", "05-page"]),
+        &["the folders have no lab \"05-page\"", "as in --lab 07-empty"],
+    );
     // As a shell writes a pattern of names.
     let both = home.lab(&["dev", "check", "05-pages", "06-broken", "--seeds", "1"]);
     assert_eq!((both.code, both.stdout.lines().count()), (Some(1), 2), "{}{}", both.stdout, both.stderr);

@@ -105,6 +105,11 @@ fn a_submission_as_a_learning_platform_packs_it_is_unpacked_or_found() {
     // An archive beside the files is no matter.
     hand_in(&home, "dan", &solved);
     home.write("in/dan/lab.zip", "PK");
+    // Nor beside a file that is meant.
+    home.write("in/eve/screenshots.zip", "PK");
+    home.write("in/eve/topology.toml.txt", &solved);
+    // Among more entries than are looked at none is looked for.
+    (0..=1_000).for_each(|number| home.write(&format!("in/fay/{number}.zip"), "PK"));
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
     assert_eq!(graded.code, Some(1), "{}", graded.stderr);
     let unpack = |name: &str, file: &str| {
@@ -114,24 +119,42 @@ fn a_submission_as_a_learning_platform_packs_it_is_unpacked_or_found() {
     assert_eq!(rows[0], "\"ada\",4,4,yes,\"\"");
     assert_eq!(rows[1..3], [unpack("bob", "lab.tar.gz"), unpack("carol", "Lab.ZIP")]);
     assert_eq!(rows[3], "\"dan\",4,4,yes,\"\"");
+    assert!(rows[4].starts_with("\"eve\",0,4,no,\"cannot read "), "{}", rows[4]);
+    assert!(rows[4].contains("\"\"topology.toml.txt\"\" is there"), "{}", rows[4]);
+    assert!(rows[5].starts_with("\"fay\",0,4,no,\"cannot read "), "{}", rows[5]);
 }
 
 #[test]
 fn a_file_with_another_name_is_named_where_it_is_missing() {
     let home = Home::new();
     let solved = TOPOLOGY.replace(CHANGE.0, CHANGE.1);
-    for (student, file) in [("ada", "topology.toml.txt"), ("bob", "Topology (1).toml"), ("eve", "other.toml")]
-    {
+    for (student, file) in [
+        ("ada", "topology.toml.txt"),
+        ("ada", "topology-notes.md"),
+        ("bob", "Topology (1).toml"),
+        ("carol", "topology-notes.md"),
+        ("dan", "TOPOLOGY.toml"),
+        ("eve", "other.toml"),
+    ] {
         home.write(&format!("in/{student}/{file}"), &solved);
     }
     let graded = home.lab(&["grade", "in", "--lab", "./05-pages", "--seeds", "1"]);
     let rows: Vec<_> = graded.success().lines().skip(1).collect();
+    let meant = |file: &str| {
+        format!(
+            ": \"\"{file}\"\" is there: give it the name \"\"topology.toml\"\"; `simhost lab reset` writes the files"
+        )
+    };
+    let reset = ": `simhost lab reset` writes the files of the lab again".to_owned();
     let helps = [
-        "\"\"topology.toml.txt\"\" is there: give it the name \"\"topology.toml\"\"",
-        "\"\"Topology (1).toml\"\" is there: give it the name \"\"topology.toml\"\"",
-        "`simhost lab reset` writes the files of the lab again",
+        meant("topology.toml.txt"),
+        meant("Topology (1).toml"),
+        reset.clone(),
+        meant("TOPOLOGY.toml"),
+        reset,
     ];
-    for (row, help) in rows.iter().zip(helps) {
+    assert_eq!(rows.len(), helps.len());
+    for (row, help) in rows.iter().zip(&helps) {
         assert!(row.contains(",0,4,no,\"cannot read ") && row.contains(help), "{row}");
         assert!(row.contains("topology.toml\"\": there is no such file: "), "{row}");
     }
