@@ -1,6 +1,7 @@
 //! Rings of topics: messages that lead to at least as many messages of the same topic, by way of the services
 //! that consume them and of those that these call, and dead letters that come back.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::error::{Problem, quote};
@@ -97,7 +98,7 @@ impl<'f> Rings<'f> {
         if tendency == Tendency::Fewer {
             return;
         }
-        let told = self.nodes.len();
+        let (told, mut all) = (self.nodes.len(), Vec::new());
         for start in 0..part.topics {
             let mut fewer = Vec::new();
             let back = steps.within(2, |steps| part.leads_to(start, steps));
@@ -112,19 +113,28 @@ impl<'f> Rings<'f> {
                 let factor = steps.within(2, |steps| part.returns(start, &back, steps));
                 is_cut_off |= factor.is_none();
                 if let Some(factor) = factor.filter(|factor| *factor >= 1.0 - ROUNDING) {
-                    self.nodes.extend(fewer.iter().flatten().map(|(node, _)| *node));
-                    self.together.push(Together { rings: fewer, factor });
+                    self.tell(std::mem::take(&mut fewer), factor);
                     is_told = true;
                 }
             }
             if is_cut_off {
                 return self.look_at_rest(part, start, is_told, steps);
             }
+            all.extend(fewer);
         }
         // Two rings of a topic that share another one may grow where no topic has two of its own.
         if tendency == Tendency::NotFewer && self.nodes.len() == told {
-            self.leave(part, false, tendency);
+            match steps.within(2, |steps| sharing(part, all, steps)) {
+                Some((rings, factor)) => self.tell(rings, factor),
+                None => self.leave(part, false, tendency),
+            }
         }
+    }
+
+    /// Keeps rings that have the same first topic, and in all of which together messages do not become fewer.
+    fn tell(&mut self, rings: Vec<Ring<'f>>, factor: f64) {
+        self.nodes.extend(rings.iter().flatten().map(|(node, _)| *node));
+        self.together.push(Together { rings, factor });
     }
 
     /// Looks whether messages become fewer in the rings that were not found: by no topic before `start`.
@@ -259,6 +269,28 @@ impl<'f> Rings<'f> {
         let dead = dead.chain(others("dead letters", &self.dead));
         growing.chain(together).chain(unknown).chain(dead).chain(cut_off).collect()
     }
+}
+
+/// The first of those rings of a part that pass the topic that most of them pass, from there on, and to how
+/// many messages each of that topic leads. None: they do not grow together there, or it would take more steps
+/// to tell.
+fn sharing<'f>(part: &Ways<'f>, rings: Vec<Ring<'f>>, steps: &mut Steps) -> Option<(Vec<Ring<'f>>, f64)> {
+    let place = |ring: &Ring<'_>, topic: usize| ring.iter().position(|(node, _)| *node == topic);
+    let mut passes = vec![0_usize; part.topics];
+    for (node, _) in rings.iter().flatten() {
+        if let Some(passes) = passes.get_mut(part.nodes.binary_search(node).ok()?) {
+            *passes += 1;
+        }
+    }
+    let start = (0..part.topics).max_by_key(|topic| (passes[*topic], Reverse(*topic)))?;
+    let factor = part.returns(start, &vec![true; part.nodes.len()], steps)?;
+    let from_there = |mut ring: Ring<'f>| {
+        let at = place(&ring, part.nodes[start])?;
+        ring.rotate_left(at);
+        Some(ring)
+    };
+    let rings: Vec<_> = rings.into_iter().filter_map(from_there).take(TOGETHER_AT_MOST).collect();
+    (rings.len() > 1 && factor >= 1.0 - ROUNDING).then_some((rings, factor))
 }
 
 /// Those that are not named.

@@ -358,8 +358,21 @@ fn rings_that_share_a_topic_grow_together_whichever_comes_first() {
         let hub = consumer(4, "t0, t1, t2, t3");
         Topology::new("star", format!("[topology]\nname = \"star\"\n{leaves}{hub}"))
     };
-    let words = "messages go round by more ways than can be followed, and do not become fewer: \"t0\"";
-    said(&check(&star("30%"), &[]), &[words]);
+    let words = [
+        "messages go round by several ways, and each leads to 1.2 further messages of \"t4\" by all of them: \
+         t4 -> c4 -> t0 -> c0 -> t4; t4 -> c4 -> t1 -> c1 -> t4; t4 -> c4 -> t2 -> c2 -> t4",
+        "the message that closes the first",
+    ];
+    said(&check(&star("30%"), &[]), &words);
+    let row = |back: &str| {
+        let all = [consumer(0, "60% t1"), consumer(1, &format!("50% t0, {back} t2")), consumer(2, "t1")];
+        Topology::new("row", format!("[topology]\nname = \"row\"\n{}", all.concat()))
+    };
+    let words = "each leads to 1.1 further messages of \"t1\" by all of them: t1 -> c1 -> t0 -> c0 -> t1; \
+                 t1 -> c1 -> t2 -> c2 -> t1";
+    said(&check(&row("80%"), &[]), &[words]);
+    let checked = check(&row("60%"), &[]);
+    assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
     let checked = check(&star("24%"), &[]);
     assert!(!checked.stderr.contains("go round"), "{}", checked.stderr);
 }
