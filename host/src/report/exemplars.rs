@@ -4,9 +4,7 @@ use super::grid::{Grid, Kind};
 use super::rows::RouteRow;
 use super::table::{Page, heaviest};
 use super::words::time;
-
-/// Digits of a trace id where whole ones have no room: as many as tell the traces of a run apart.
-const SHORT_ID: usize = 12;
+use crate::telemetry::console::text::SHORT_ID;
 
 /// Writes a table of the routes that have an exemplar.
 pub fn write(page: &mut Page<'_>, routes: &[RouteRow]) {
