@@ -128,8 +128,8 @@ pub fn missing(path: &Path) -> Problem {
     }
 }
 
-/// A file beside this one that has its name but for capitals, or with what programs add, as `topology.toml.txt`
-/// and `topology (1).toml` have.
+/// A file beside this one that has its name but for capitals, or with what programs add, as
+/// `topology.toml.txt` and `topology (1).toml` have.
 fn meant(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?.to_lowercase();
     let (stem, ending) = name.split_at(name.find('.').unwrap_or(name.len()));
