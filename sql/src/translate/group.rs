@@ -1,11 +1,19 @@
 //! GROUP BY, and that every column of the result is grouped or aggregated.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem};
 
 use super::order::within_columns;
 use super::relation::column_name;
 use super::{Translator, call, folded};
 use crate::error::{Failure, Result, sqlstate};
+
+/// What a SELECT groups by, and the names of its columns among that.
+struct Groups<'e> {
+    exprs: Vec<&'e Expr>,
+    names: BTreeSet<String>,
+}
 
 impl Translator<'_> {
     pub(super) fn grouping(&mut self, select: &Select) -> Result<()> {
@@ -60,7 +68,9 @@ impl Translator<'_> {
             }
             _ => expr,
         };
-        let groups: Vec<&Expr> = list.iter().map(meant).collect();
+        let exprs: Vec<&Expr> = list.iter().map(meant).collect();
+        let names = exprs.iter().map(|group| column_name(group)).collect();
+        let groups = Groups { exprs, names };
         let all = projected.iter().map(|(_, expr)| *expr).chain(&select.having);
         match all.into_iter().find_map(|expr| self.ungrouped(expr, &groups)) {
             None => Ok(()),
@@ -68,15 +78,18 @@ impl Translator<'_> {
         }
     }
 
-    fn ungrouped(&self, expr: &Expr, groups: &[&Expr]) -> Option<String> {
-        if groups.contains(&expr) {
+    fn ungrouped(&self, expr: &Expr, groups: &Groups<'_>) -> Option<String> {
+        self.toil(groups.exprs.len());
+        if groups.exprs.contains(&expr) {
             return None;
         }
         match expr {
             Expr::Identifier(name) => {
-                self.is_ungrouped(std::slice::from_ref(name), groups).then(|| folded(name))
+                self.is_ungrouped(std::slice::from_ref(name), &groups.names).then(|| folded(name))
             }
-            Expr::CompoundIdentifier(names) => self.is_ungrouped(names, groups).then(|| expr.to_string()),
+            Expr::CompoundIdentifier(names) => {
+                self.is_ungrouped(names, &groups.names).then(|| expr.to_string())
+            }
             Expr::Function(function) if call::is_aggregate(function) => None,
             Expr::Function(function) => {
                 call::arguments(function).into_iter().find_map(|arg| self.ungrouped(arg, groups))
@@ -91,7 +104,7 @@ impl Translator<'_> {
         }
     }
 
-    pub(super) fn is_ungrouped(&self, name: &[Ident], groups: &[&Expr]) -> bool {
+    pub(super) fn is_ungrouped(&self, name: &[Ident], grouped: &BTreeSet<String>) -> bool {
         let Some(last) = name.last().map(folded) else { return false };
         let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
         let qualifier = name.len().checked_sub(2).map(|at| folded(&name[at]));
@@ -101,7 +114,6 @@ impl Translator<'_> {
         });
         // A column of a query around this one is the same for all rows.
         let Some(relation) = of else { return false };
-        let grouped: Vec<String> = groups.iter().map(|group| column_name(group)).collect();
         if grouped.contains(&last) {
             return false;
         }

@@ -1,5 +1,7 @@
 //! ROLLUP, CUBE and GROUPING SETS: a GROUP BY for each set, of which a UNION ALL makes one result.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, OrderBy, OrderByExpr,
     OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor,
@@ -22,11 +24,58 @@ pub(super) fn has_sets(select: &Select) -> bool {
     list.iter().any(|term| matches!(term, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_)))
 }
 
-/// One of the sets, and all expressions by which any of them groups.
+/// One of the sets, and the expressions by which any of them groups.
 struct Set<'e> {
     own: &'e [Expr],
-    all: &'e [Expr],
+    /// The places of its own ones in all of them.
+    places: &'e BTreeSet<usize>,
+    all: &'e Groups,
     within: &'e Translator<'e>,
+}
+
+/// Expressions of which no two are the same. Columns are found by their names: each set asks for all that
+/// it selects.
+#[derive(Default)]
+struct Groups {
+    exprs: Vec<Expr>,
+    columns: BTreeMap<String, Vec<usize>>,
+    others: Vec<usize>,
+}
+
+impl Groups {
+    /// The places of those that are the same as `expr`.
+    fn like<'g>(&'g self, expr: &'g Expr, within: &Translator<'_>) -> impl Iterator<Item = usize> + 'g {
+        let known = match column_of(expr) {
+            Some(name) => self.columns.get(&name).map(Vec::as_slice).unwrap_or_default(),
+            None => &self.others,
+        };
+        within.toil(known.len());
+        known.iter().copied().filter(move |at| is_same(&self.exprs[*at], expr))
+    }
+
+    /// The place of an expression, which may be new.
+    fn place(&mut self, expr: &Expr, within: &Translator<'_>) -> usize {
+        let known = self.like(expr, within).next();
+        known.unwrap_or_else(|| {
+            let at = self.exprs.len();
+            match column_of(expr) {
+                Some(name) => self.columns.entry(name).or_default().push(at),
+                None => self.others.push(at),
+            }
+            self.exprs.push(expr.clone());
+            at
+        })
+    }
+}
+
+/// The name of a column, without that of its table.
+fn column_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => column_of(inner),
+        Expr::Identifier(name) => Some(folded(name)),
+        Expr::CompoundIdentifier(names) => names.last().map(folded),
+        _ => None,
+    }
 }
 
 impl Translator<'_> {
@@ -52,12 +101,9 @@ impl Translator<'_> {
         // Each set has the SELECT anew.
         self.toil(select.to_string().len().saturating_mul(sets.len()));
         self.within()?;
-        let mut all: Vec<Expr> = Vec::new();
-        for expr in sets.iter().flatten() {
-            if !all.iter().any(|known| is_same(known, expr)) {
-                all.push(expr.clone());
-            }
-        }
+        let mut all = Groups::default();
+        let places: Vec<BTreeSet<usize>> =
+            sets.iter().map(|set| set.iter().map(|expr| all.place(expr, self)).collect()).collect();
         let order = match &query.order_by {
             None => Vec::new(),
             Some(OrderBy { kind: OrderByKind::Expressions(terms), .. }) => terms
@@ -71,8 +117,9 @@ impl Translator<'_> {
         let exprs: Vec<&Expr> =
             items.iter().map(|(_, expr)| expr).chain(order.iter().map(|term| &term.expr)).collect();
         let mut arms = Vec::with_capacity(sets.len());
-        for own in &sets {
-            arms.push(arm(select, &exprs, &Set { own, all: &all, within: self })?);
+        for (own, places) in sets.iter().zip(&places) {
+            arms.push(arm(select, &exprs, &Set { own, places, all: &all, within: self })?);
+            self.within()?;
         }
         framed(query, select, &items, order, arms)
     }
@@ -221,13 +268,16 @@ fn framed(
 }
 
 impl Set<'_> {
-    fn has(list: &[Expr], expr: &Expr) -> bool {
-        list.iter().any(|known| is_same(known, expr))
+    /// Whether this set groups by an expression; None if no set does.
+    fn has(&self, expr: &Expr) -> Option<bool> {
+        let mut like = self.all.like(expr, self.within).peekable();
+        like.peek()?;
+        Some(like.any(|at| self.places.contains(&at)))
     }
 
     /// A column outside of aggregates: no key has its value where all rows are one group.
     fn column(&self, names: &[Ident], expr: &Expr) -> Result<Expr> {
-        if !self.own.is_empty() || !self.within.is_ungrouped(names, &[]) {
+        if !self.own.is_empty() || !self.within.is_ungrouped(names, &BTreeSet::new()) {
             return Ok(expr.clone());
         }
         let whole: Vec<String> = names.iter().map(folded).collect();
@@ -241,9 +291,10 @@ impl Set<'_> {
 
     /// An expression as it is in the rows of this set: what they are not grouped by is NULL.
     fn of(&self, expr: &Expr) -> Result<Expr> {
-        if Self::has(self.all, expr) {
-            let null = Expr::Value(Literal::Null.with_empty_span());
-            return Ok(if Self::has(self.own, expr) { expr.clone() } else { null });
+        match self.has(expr) {
+            Some(true) => return Ok(expr.clone()),
+            Some(false) => return Ok(Expr::Value(Literal::Null.with_empty_span())),
+            None => {}
         }
         let boxed = |expr: &Expr| self.of(expr).map(Box::new);
         Ok(match expr {
@@ -254,13 +305,13 @@ impl Set<'_> {
             Expr::Function(function) if call::name_of(function) == "grouping" => {
                 let mut bits = 0_i64;
                 for arg in call::arguments(function) {
-                    if !Self::has(self.all, arg) {
+                    let Some(is_own) = self.has(arg) else {
                         let message = "arguments to GROUPING must be grouping expressions of the associated query level";
                         return Err(
                             Failure::new(sqlstate::GROUPING, message).hint("name a term of the GROUP BY")
                         );
-                    }
-                    bits = bits << 1 | i64::from(!Self::has(self.own, arg));
+                    };
+                    bits = bits << 1 | i64::from(!is_own);
                 }
                 Expr::Value(Literal::Number(bits.to_string(), false).with_empty_span())
             }
@@ -318,6 +369,9 @@ fn is_same(a: &Expr, b: &Expr) -> bool {
         }
         (Expr::Nested(inner), other) | (other, Expr::Nested(inner)) => is_same(inner, other),
         (Expr::Identifier(a), Expr::Identifier(b)) => folded(a) == folded(b),
+        (Expr::CompoundIdentifier(a), Expr::CompoundIdentifier(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| folded(a) == folded(b))
+        }
         _ => a == b,
     }
 }

@@ -40,3 +40,4 @@ SELECT id, region FROM shops GROUP BY GROUPING SETS ((id), (size));
 SELECT id, region, size, count(*) FROM shops GROUP BY id, ROLLUP (size) ORDER BY id, size;
 SELECT id, (SELECT q.n FROM (SELECT shops.id AS n, x FROM generate_series(1, 1) x GROUP BY ROLLUP (x)) AS q LIMIT 1) FROM shops ORDER BY id;
 SELECT s.id, l.n, l.x FROM shops s, LATERAL (SELECT s.size AS n, x FROM generate_series(1, 1) x GROUP BY ROLLUP (x)) AS l ORDER BY s.id, l.x;
+SELECT * FROM shops GROUP BY ROLLUP (shops.id, (shops.region, "shops"."size")) ORDER BY shops.id, size;
