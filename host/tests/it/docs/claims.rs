@@ -52,6 +52,24 @@ fn every_claim_of_a_tutorial_leads_to_a_command_that_a_test_runs() {
     assert!(wrong.is_empty(), "these lead to no section with a command that is run:\n{}", wrong.join("\n"));
 }
 
+/// A command in a table is run by nobody: it stands in a block of the section that its row leads to.
+#[test]
+fn no_table_of_a_system_has_a_command_of_its_own() {
+    let is_command = |code: &str| {
+        code.split(' ').any(|word| word == "simhost") && (code.contains(".toml") || code.contains(".jsonl"))
+    };
+    let mut wrong = Vec::new();
+    for path in pages("docs/systems") {
+        let page = text(&path);
+        for line in page.lines().filter(|line| line.starts_with("| ")) {
+            let commands = line.split('`').skip(1).step_by(2).filter(|code| is_command(code));
+            wrong.extend(commands.map(|command| format!("{path}: {command}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(is_command("simhost check topologies/checkout.toml") && !is_command("simhost diff"));
+}
+
 #[test]
 fn a_row_without_a_command_that_is_run_is_found() {
     let page = "## A `b`\n```console\n$ true\n```\n## C\n```console,no-run\n$ true\n```\n\
