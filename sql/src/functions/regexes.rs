@@ -105,10 +105,13 @@ pub(super) fn define(connection: &Functions<'_>, most: usize) -> rusqlite::Resul
     Ok(())
 }
 
+/// A pattern as it was written, and as it was read.
+type Known = (String, Options, Arc<Regex>);
+
 /// The patterns that were read last.
 #[derive(Clone)]
 struct Patterns {
-    known: Arc<Mutex<Vec<(String, Options, Arc<Regex>)>>>,
+    known: Arc<Mutex<Vec<Known>>>,
     shared: Shared,
 }
 

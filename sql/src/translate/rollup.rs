@@ -241,7 +241,7 @@ fn framed(
     else {
         return Err(broken());
     };
-    subquery.body = Box::new(body);
+    *subquery.body = body;
     outer.distinct.clone_from(&select.distinct);
     let column = |at: usize| Expr::Identifier(Ident::new(format!("pg_{at}")));
     outer.projection = items
