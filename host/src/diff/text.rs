@@ -123,10 +123,10 @@ impl Traces {
             let untold: Vec<_> = spans.iter().filter(|shift| shift.is_untold()).map(who).collect();
             let named = match &untold[..] {
                 [] => String::new(),
-                [names @ ..] if names.len() <= NAMED => {
+                names if names.len() <= NAMED => {
                     format!(", among them all of a run: {}", names.join(", "))
                 }
-                [names @ ..] => {
+                names => {
                     let (more, names) = (names.len() - NAMED, names[..NAMED].join(", "));
                     format!(", among them all of a run: {names} and {} more", counted(more as u64, "kind"))
                 }
