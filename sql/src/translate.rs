@@ -242,7 +242,10 @@ pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bound
         ast::Statement::Insert(insert) => Ok(Plan::Run(translator.top_insert(insert)?)),
         ast::Statement::Update(update) => Ok(Plan::Run(translator.top_update(update)?)),
         ast::Statement::Delete(delete) => Ok(Plan::Run(translator.top_delete(delete)?)),
-        ast::Statement::Explain { analyze, statement, .. } => explain(statement, *analyze, catalogue, bounds),
+        ast::Statement::Explain { analyze, statement, options, .. } => {
+            let analyze = *analyze || options.iter().flatten().any(is_analyze);
+            explain(statement, analyze, catalogue, bounds)
+        }
         ast::Statement::Truncate(truncate) => translator.truncate(truncate),
         ast::Statement::Lock(lock) => translator.lock_tables(lock),
         ast::Statement::ShowVariable { variable } => translator.show(variable).map(Plan::Run),
@@ -265,6 +268,14 @@ pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bound
             Ok(Plan::Ddl(ddl))
         }
     }
+}
+
+/// Whether it is the option of EXPLAIN (…) that runs the statement: `ANALYZE`, `ANALYZE true`, not `ANALYZE off`.
+fn is_analyze(option: &ast::UtilityOption) -> bool {
+    let off = |value: &ast::Expr| {
+        ["false", "off", "0"].contains(&value.to_string().trim_matches('\'').to_lowercase().as_str())
+    };
+    option.name.value.eq_ignore_ascii_case("analyze") && !option.arg.as_ref().is_some_and(off)
 }
 
 fn explain(

@@ -80,3 +80,4 @@ SELECT array_to_string(string_to_array('a,,b', ','), '-'), array_to_string('{1,N
 SELECT to_char(5, ''), to_char(5, 'FM'), to_char(-0.001, '9.99'), to_char(0.5, '.99'), to_char(5, '.9'), to_char(-5, 'S9'), to_char(5, '09.50');
 SELECT to_char(now(), ''), to_char(now(), '"open'), to_char(now(), 'é YYYY ü'), to_char(5, ''), to_char(5, 'FM'), to_char(-0.001, '9.99'), to_char(0.5, '.99'), to_char(5, '.9'), to_char(-5, 'S9');
 SELECT '12:00:00.5x'::time;
+SELECT 2.7::int, 2.5::int, 3.5::bigint, -2.5::int, CAST(0.4 AS int);
