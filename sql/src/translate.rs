@@ -270,7 +270,8 @@ pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bound
     }
 }
 
-/// Whether it is the option of EXPLAIN (…) that runs the statement: `ANALYZE`, `ANALYZE true`, not `ANALYZE off`.
+/// Whether it is the option of EXPLAIN (…) that runs the statement: `ANALYZE` and `ANALYZE true` are,
+/// `ANALYZE off` is not.
 fn is_analyze(option: &ast::UtilityOption) -> bool {
     let off = |value: &ast::Expr| {
         ["false", "off", "0"].contains(&value.to_string().trim_matches('\'').to_lowercase().as_str())
