@@ -107,12 +107,16 @@ fn the_tail_sampler_keeps_failed_and_slow_traces_whole(course: &Course, system: 
                 return Err(format!("{:?} of {} spans of {trace}", sampled.get(**trace), spans.len()));
             }
         }
-        // One in twenty of the others.
+        // One in twenty of the others, by their ids, which no seed decides: of few of them it may be none.
         let baseline: Vec<_> = others.iter().filter(|(trace, _)| sampled.contains_key(**trace)).collect();
-        if baseline.is_empty() || baseline.iter().any(|(trace, spans)| sampled[**trace] != spans.len()) {
+        let many = others.len() >= 200;
+        if (many && baseline.is_empty())
+            || baseline.iter().any(|(trace, spans)| sampled[**trace] != spans.len())
+        {
             return Err(format!("{}: of the others {baseline:?}", system.name));
         }
-        assert!(baseline.len() * 100 < others.len() * 12, "{} of {}", baseline.len(), others.len());
+        let few = baseline.len() * 100 < others.len() * 12;
+        assert!(few || !many, "{} of {}", baseline.len(), others.len());
         Ok(())
     });
     assert!(traces.len() > kept.len() && course.spans.iter().any(|span| span.kind != SpanKind::Internal));
