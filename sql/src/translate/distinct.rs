@@ -17,16 +17,7 @@ impl Translator<'_> {
     /// The query whose rows are those of `SELECT DISTINCT ON (…)`, in their order.
     pub(super) fn distinct_on(&mut self, query: &Query, select: &Select, on: &[Expr]) -> Result<Query> {
         let items = self.items(select)?;
-        let order = match &query.order_by {
-            None => Vec::new(),
-            Some(OrderBy { kind: OrderByKind::Expressions(terms), .. }) => terms
-                .iter()
-                .map(|term| {
-                    Ok(OrderByExpr { expr: self.meant(&term.expr, &items, "ORDER BY")?, ..term.clone() })
-                })
-                .collect::<Result<Vec<_>>>()?,
-            Some(_) => return Err(Failure::unsupported("ORDER BY ALL", "name the columns")),
-        };
+        let order = self.meant_order(query, &items)?;
         let groups =
             on.iter().map(|expr| self.meant(expr, &items, "DISTINCT ON")).collect::<Result<Vec<_>>>()?;
         let first = order.iter().take(groups.len()).map(|term| &term.expr);
@@ -102,6 +93,20 @@ impl Translator<'_> {
             }
         }
         Ok(items)
+    }
+
+    /// The terms of the ORDER BY of a query, each as what it stands for.
+    pub(super) fn meant_order(&self, query: &Query, items: &[(String, Expr)]) -> Result<Vec<OrderByExpr>> {
+        match &query.order_by {
+            None => Ok(Vec::new()),
+            Some(OrderBy { kind: OrderByKind::Expressions(terms), .. }) => terms
+                .iter()
+                .map(|term| {
+                    Ok(OrderByExpr { expr: self.meant(&term.expr, items, "ORDER BY")?, ..term.clone() })
+                })
+                .collect(),
+            Some(_) => Err(Failure::unsupported("ORDER BY ALL", "name the columns")),
+        }
     }
 
     /// What a term of the ORDER BY or of DISTINCT ON stands for: a number or an alias is that of a column.

@@ -104,16 +104,7 @@ impl Translator<'_> {
         let mut all = Groups::default();
         let places: Vec<BTreeSet<usize>> =
             sets.iter().map(|set| set.iter().map(|expr| all.place(expr, self)).collect()).collect();
-        let order = match &query.order_by {
-            None => Vec::new(),
-            Some(OrderBy { kind: OrderByKind::Expressions(terms), .. }) => terms
-                .iter()
-                .map(|term| {
-                    Ok(OrderByExpr { expr: self.meant(&term.expr, &items, "ORDER BY")?, ..term.clone() })
-                })
-                .collect::<Result<Vec<_>>>()?,
-            Some(_) => return Err(Failure::unsupported("ORDER BY ALL", "name the columns")),
-        };
+        let order = self.meant_order(query, &items)?;
         let exprs: Vec<&Expr> =
             items.iter().map(|(_, expr)| expr).chain(order.iter().map(|term| &term.expr)).collect();
         let mut arms = Vec::with_capacity(sets.len());
